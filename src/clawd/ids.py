@@ -1,0 +1,79 @@
+"""Names of things: identifiers that sort by time, session ids, and timestamps."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import threading
+import time
+from datetime import UTC, datetime
+
+from clawd.errors import Invalid
+
+RESERVED_SESSION_IDS = frozenset(
+    "user operator system self all broadcast none tasks stream state capabilities".split()
+)
+"""Ids that no session may have, compared without regard to case."""
+
+OPERATOR = "operator"
+"""The human's address: a target and a sender like any session."""
+
+_SESSION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+_lock = threading.Lock()
+_last = 0
+
+
+def new_id(kind: str) -> str:
+    """A new identifier such as ``msg-01k…``: sorts by creation, also within a millisecond.
+
+    48 bits of Unix milliseconds followed by 80 random bits, 26 characters of Crockford's base 32
+    (the layout of a ULID); within one process each is greater than the one before.
+    """
+    global _last
+    value = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
+    with _lock:
+        if value <= _last:
+            value = _last + 1 + secrets.randbits(16)
+        _last = value
+    return f"{kind}-{_base32(value)}"
+
+
+def _base32(value: int) -> str:
+    return "".join(_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))
+
+
+def now() -> str:
+    """The present time: UTC, ISO 8601, with milliseconds, as in ``2026-11-20T23:46:26.123Z``."""
+    return timestamp(time.time())
+
+
+def timestamp(seconds: float) -> str:
+    """A Unix time in seconds, written as clawd writes times."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def seconds_of(text: str) -> float:
+    """The Unix time in seconds of a timestamp; ``Invalid`` when it is not ISO 8601."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise Invalid("invalid_time", f"{text!r} is not an ISO 8601 time") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def check_session_id(text: str) -> str:
+    """The id itself, when it may name a session; ``Invalid`` with the rule when not."""
+    if _SESSION_ID.fullmatch(text) is None:
+        shown = ascii(text if len(text) <= 80 else text[:80] + "…")
+        raise Invalid(
+            "invalid_session_id",
+            f"session id {shown} is not allowed",
+            hint="use 1 to 64 letters, digits, _ or -, starting with a letter or digit",
+        )
+    if text.lower() in RESERVED_SESSION_IDS:
+        raise Invalid(
+            "invalid_session_id", f"session id '{text}' is reserved", hint="choose another id"
+        )
+    return text
