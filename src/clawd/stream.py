@@ -1,0 +1,147 @@
+"""The one stream of events: published once, numbered, seen by any number of viewers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol
+
+import msgspec
+
+from clawd.events import Event, Missed
+from clawd.ids import now
+
+_encoder = msgspec.json.Encoder()
+
+
+class Published:
+    """An event in its place: ``seq`` counts from 1 since the daemon started."""
+
+    __slots__ = ("_encoded", "event", "seq", "time")
+
+    def __init__(self, seq: int, event: Event) -> None:
+        self.seq = seq
+        self.time = now()
+        self.event = event
+        self._encoded = b""
+
+    def encoded(self) -> bytes:
+        """The event as one JSON object with its ``seq`` and ``time``; encoded once for all."""
+        if not self._encoded:
+            body = _encoder.encode(self.event)
+            self._encoded = b'{"seq":%d,"time":"%s",%s' % (self.seq, self.time.encode(), body[1:])
+        return self._encoded
+
+
+Filter = Callable[[Event], bool]
+
+
+class Observer(Protocol):
+    """What must see an event before anyone else does (a log, metrics); never awaits."""
+
+    def __call__(self, published: Published, /) -> None: ...
+
+
+class EventStream:
+    """Numbers events and hands them to observers at once and to viewers through bounded queues.
+
+    The last ``keep`` events stay at hand so that a viewer that lost its connection can go on
+    from where it was; one that asks for older ones is told how many it missed.
+    """
+
+    def __init__(self, keep: int = 4096) -> None:
+        self._recent: deque[Published] = deque(maxlen=keep)
+        self._viewers: set[Viewer] = set()
+        self._observers: list[Observer] = []
+        self.seq = 0
+
+    def observe(self, observer: Observer) -> None:
+        """Let ``observer`` see every event from now on, before any viewer."""
+        self._observers.append(observer)
+
+    def publish(self, event: Event) -> int:
+        """Give the event its number and hand it on; never waits for anyone."""
+        self.seq += 1
+        published = Published(self.seq, event)
+        self._recent.append(published)
+        for observer in self._observers:
+            observer(published)
+        for viewer in self._viewers:
+            viewer.offer(published)
+        return self.seq
+
+    def view(
+        self, wanted: Filter | None = None, *, after: int | None = None, limit: int = 1024
+    ) -> Viewer:
+        """A viewer of what ``wanted`` accepts; ``after`` replays what came since that number.
+
+        The viewer must be closed (it is a context manager).
+        """
+        viewer = Viewer(self, wanted, limit)
+        if after is not None:
+            oldest = self._recent[0].seq if self._recent else self.seq + 1
+            if after < oldest - 1:
+                viewer.missed += oldest - 1 - after
+            for published in self._recent:
+                if published.seq > after:
+                    viewer.offer(published)
+        self._viewers.add(viewer)
+        return viewer
+
+    def forget(self, viewer: Viewer) -> None:
+        """Stop handing events to the viewer."""
+        self._viewers.discard(viewer)
+
+
+class Viewer:
+    """One reader's bounded window on the stream; drops the oldest when it falls behind."""
+
+    def __init__(self, stream: EventStream, wanted: Filter | None, limit: int) -> None:
+        self._stream = stream
+        self._wanted = wanted
+        self._queue: deque[Published] = deque()
+        self._limit = limit
+        self._arrived = asyncio.Event()
+        self._closed = False
+        self.missed = 0
+
+    def __enter__(self) -> Viewer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the stream; a reader that waits in ``next`` ends."""
+        self._closed = True
+        self._stream.forget(self)
+        self._arrived.set()
+
+    def offer(self, published: Published) -> None:
+        """Take the event if it is wanted (called by the stream)."""
+        if self._wanted is not None and not self._wanted(published.event):
+            return
+        if len(self._queue) >= self._limit:
+            self._queue.popleft()
+            self.missed += 1
+        self._queue.append(published)
+        self._arrived.set()
+
+    async def next(self) -> Published | None:
+        """The next event, a ``Missed`` one first where there is a gap; ``None`` once closed."""
+        while True:
+            if self.missed:
+                count, self.missed = self.missed, 0
+                before = self._queue[0].seq - 1 if self._queue else self._stream.seq
+                return Published(before, Missed(count=count))
+            if self._queue:
+                return self._queue.popleft()
+            if self._closed:
+                return None
+            self._arrived.clear()
+            await self._arrived.wait()
+
+    async def __aiter__(self) -> AsyncIterator[Published]:
+        while (published := await self.next()) is not None:
+            yield published
