@@ -1,0 +1,54 @@
+"""What the agent loop asks of a model, whichever endpoint stands behind it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Literal, Protocol
+
+import msgspec
+
+from clawd.messages import JSON, ChatMessage, ToolCall, Usage
+
+Finish = Literal["stop", "tool_calls", "length", "content_filter"]
+"""Why a model ended its answer."""
+
+
+class ChatRequest(msgspec.Struct, frozen=True):
+    """One model call: the whole conversation and the tools on offer.
+
+    ``tools`` are OpenAI tool declarations; ``session`` is for logs and never sent.
+    """
+
+    model: str
+    messages: tuple[ChatMessage, ...]
+    tools: tuple[JSON, ...] = ()
+    temperature: float | None = None
+    max_output_tokens: int | None = None
+    session: str = ""
+
+
+class TextDelta(msgspec.Struct, frozen=True):
+    """Some more text: all that one read from the network brought."""
+
+    text: str
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """A whole answer: never made from a stream that did not say how it ended."""
+
+    text: str
+    calls: tuple[ToolCall, ...] = ()
+    finish: Finish = "stop"
+    usage: Usage = Usage()
+
+
+class ChatModel(Protocol):
+    """A model behind an endpoint."""
+
+    def stream(self, request: ChatRequest) -> AsyncIterator[TextDelta | Reply]:
+        """Text as it comes, then exactly one ``Reply`` as the last item.
+
+        Raises ``ProviderError``, ``ProviderBusy``, ``ContextOverflow`` or ``TimedOut``. Closing
+        or cancelling the iterator closes the HTTP response at once.
+        """
+        ...
