@@ -1,1 +1,1 @@
-"""TODO"""
+"""The bus: how a request reaches a session."""

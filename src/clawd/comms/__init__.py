@@ -1,1 +1,1 @@
-"""TODO"""
+"""Messages, tasks and discovery between sessions and their human."""

@@ -1,1 +1,1 @@
-"""TODO"""
+"""The composition root: builds the house, runs it and stops it."""

@@ -1,1 +1,1 @@
-"""TODO"""
+"""The one edge: HTTP over the local socket."""

@@ -1,0 +1,52 @@
+"""Keeping a conversation valid: every tool call has exactly one result, right behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from clawd.messages import ChatMessage, ToolCall, tool_result
+
+INTERRUPTED = msgspec.json.encode(
+    {
+        "error": "interrupted",
+        "message": "interrupted, outcome unknown: the call may or may not have had its effect",
+        "hint": "check before you call it again",
+    }
+).decode()
+"""The result of a call that a crash cut off; such a call is never run again by itself."""
+
+
+def unanswered(messages: Sequence[ChatMessage]) -> tuple[ToolCall, ...]:
+    """The calls at the end of a conversation that have no result yet."""
+    answered: set[str] = set()
+    for message in reversed(messages):
+        if message.role == "tool" and message.tool_call_id:
+            answered.add(message.tool_call_id)
+        elif message.role == "assistant":
+            return tuple(call for call in message.tool_calls if call.id not in answered)
+        else:
+            break
+    return ()
+
+
+def mended(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+    """The conversation as a strict endpoint accepts it.
+
+    A call without a result gets one that says that it was interrupted; a result without its call,
+    and a second result for the same call, are left out.
+    """
+    valid: list[ChatMessage] = []
+    open_calls: dict[str, ToolCall] = {}
+    for message in messages:
+        if message.role == "tool":
+            if message.tool_call_id in open_calls:
+                del open_calls[message.tool_call_id]
+                valid.append(message)
+            continue
+        valid += [tool_result(call, INTERRUPTED) for call in open_calls.values()]
+        open_calls = {call.id: call for call in message.tool_calls}
+        valid.append(message)
+    valid += [tool_result(call, INTERRUPTED) for call in open_calls.values()]
+    return valid

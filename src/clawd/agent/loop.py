@@ -1,0 +1,222 @@
+"""The one agent loop: model, tools, model … until the model has nothing more to call.
+
+It never throws for a model's or a tool's failure. A turn always ends in exactly one of
+``run_finished`` and ``run_failed``; a cancellation is recorded and then goes on up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+
+from clawd import events
+from clawd.agent.tool import Tool, parse_arguments, unknown_tool
+from clawd.errors import ClawdError, ContextOverflow, GuardRefused, ProviderError
+from clawd.ids import new_id
+from clawd.llm.port import ChatModel, ChatRequest, Reply
+from clawd.messages import ChatMessage, ToolCall, Usage, assistant, tool_result, user
+
+CANCELLED = {"error": "cancelled", "message": "the turn was cancelled"}
+
+
+class Conversation(Protocol):
+    """The transcript as the loop sees it."""
+
+    async def request(self, tools: tuple[events.JSON, ...]) -> ChatRequest:
+        """What to ask the model now: everything that fits, older history summarised."""
+        ...
+
+    async def shrink(self) -> bool:
+        """Make the history shorter after the endpoint refused it; False when that is impossible."""
+        ...
+
+    async def keep(self, *messages: ChatMessage) -> None:
+        """Add to the transcript; durable when this returns."""
+        ...
+
+    def steered(self) -> list[str]:
+        """Lines of the user that are to be heard in this turn, taken out."""
+        ...
+
+
+@dataclass(slots=True)
+class Turn:
+    """One run of a session: who it is, where it reports, and what it has used so far."""
+
+    id: str
+    session: str
+    trace: str
+    emit: Callable[[events.Event], object]
+    max_model_calls: int
+    usage: Usage = field(default_factory=Usage)
+    done: dict[str, tuple[str, bool]] = field(default_factory=dict)
+    """Tool calls that ended: call id → tool name, and whether it succeeded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The model said its last word."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The turn ended without one."""
+
+    error: ClawdError
+
+
+async def run_turn(
+    turn: Turn, model: ChatModel, conversation: Conversation, tools: Mapping[str, Tool]
+) -> Finished | Failed:
+    """Run the loop from what the conversation holds to the final text."""
+    schemas = tuple(tool.schema() for tool in tools.values())
+    try:
+        for _ in range(turn.max_model_calls):
+            for line in conversation.steered():
+                await conversation.keep(user(line))
+            reply = await _ask(turn, model, conversation, schemas)
+            if not reply.calls:
+                _emit(turn, events.RunFinished, final_message=reply.text, usage=turn.usage)
+                return Finished(reply.text)
+            await _run_tools(turn, conversation, tools, reply.calls)
+        raise GuardRefused(
+            "model_calls_per_turn",
+            f"this turn reached its limit of {turn.max_model_calls} model calls",
+            limit=turn.max_model_calls,
+            value=turn.max_model_calls,
+            scope=f"turn {turn.id}",
+            hint="raise limits.maxModelCallsPerTurn, or ask for less in one turn",
+        )
+    except asyncio.CancelledError:
+        _emit(turn, events.RunFailed, error=CANCELLED, usage=turn.usage)
+        raise
+    except ClawdError as error:
+        _emit(turn, events.RunFailed, error=error.as_json(), usage=turn.usage)
+        return Failed(error)
+
+
+async def _ask(
+    turn: Turn, model: ChatModel, conversation: Conversation, schemas: tuple[events.JSON, ...]
+) -> Reply:
+    """One reply, kept in the transcript; an overflow and an empty answer are tried once more."""
+    shrunk = retried = False
+    while True:
+        request = await conversation.request(schemas)
+        try:
+            reply = await _stream(turn, model, request, conversation)
+        except ContextOverflow:
+            if shrunk or not await conversation.shrink():
+                raise
+            shrunk = True
+            continue
+        turn.usage += reply.usage
+        _emit(turn, events.UsageReported, model=request.model, usage=reply.usage)
+        if reply.finish == "content_filter":
+            raise ProviderError("content_filter", "the provider's content filter stopped the answer")
+        if not reply.text and not reply.calls and not retried:
+            retried = True
+            continue
+        await conversation.keep(assistant(reply.text, reply.calls))
+        if reply.finish == "length":
+            _notice(turn, "answer_cut", "the answer was cut at the model's output limit")
+        return reply
+
+
+async def _stream(turn: Turn, model: ChatModel, request: ChatRequest, conversation: Conversation) -> Reply:
+    message_id = ""
+    parts: list[str] = []
+    try:
+        async for item in model.stream(request):
+            if isinstance(item, Reply):
+                if message_id:
+                    _emit(turn, events.TextMessageEnd, message_id=message_id, full_content=item.text)
+                return item
+            if not message_id:
+                message_id = new_id("text")
+                _emit(turn, events.TextMessageStart, message_id=message_id)
+            parts.append(item.text)
+            _emit(turn, events.TextMessageContent, message_id=message_id, content=item.text)
+    except BaseException as error:
+        if message_id:
+            text = "".join(parts)
+            _emit(turn, events.TextMessageEnd, message_id=message_id, full_content=text, partial=True)
+            # What a human stopped stays said; what a fault cut off is asked for again.
+            if isinstance(error, asyncio.CancelledError):
+                await conversation.keep(assistant(text))
+        raise
+    raise ProviderError("provider_garbage", "the model's stream ended without a reply", retryable=True)
+
+
+async def _run_tools(
+    turn: Turn, conversation: Conversation, tools: Mapping[str, Tool], calls: tuple[ToolCall, ...]
+) -> None:
+    """Run the calls side by side; each has exactly one result, also when the turn is cancelled."""
+    results: dict[str, str] = {}
+
+    async def run(call: ToolCall) -> None:
+        results[call.id] = await _run_tool(turn, tools, call)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for call in calls:
+                group.create_task(run(call))
+    finally:
+        cancelled = msgspec.json.encode(CANCELLED).decode()
+        await conversation.keep(
+            *(tool_result(call, results.get(call.id, cancelled)) for call in calls)
+        )
+
+
+async def _run_tool(turn: Turn, tools: Mapping[str, Tool], call: ToolCall) -> str:
+    began = time.perf_counter()
+    name = call.function.name
+    try:
+        arguments = parse_arguments(call.function.arguments)
+        _emit(turn, events.ToolCallStart, tool_call_id=call.id, tool_name=name, arguments=arguments)
+        tool = tools.get(name)
+        if tool is None:
+            raise unknown_tool(name, tools)
+        async with asyncio.timeout(tool.declaration.seconds):
+            result = (await tool.call(arguments)).render()
+    except ClawdError as error:
+        return _tool_failed(turn, call, error.as_json(), began)
+    except TimeoutError:
+        error = {"error": "tool_timeout", "message": f"{name} did not end in time"}
+        return _tool_failed(turn, call, error, began)
+    except asyncio.CancelledError:
+        _tool_failed(turn, call, CANCELLED, began)
+        raise
+    except Exception as exception:  # noqa: BLE001 - a tool's bug is the model's to know, not ours to die of
+        error = {"error": "tool_failed", "message": f"{type(exception).__name__}: {exception}"}
+        return _tool_failed(turn, call, error, began)
+    turn.done[call.id] = (name, True)
+    spent = _milliseconds(began)
+    _emit(turn, events.ToolCallEnd, tool_call_id=call.id, tool_name=name, result=result, duration_ms=spent)
+    return result
+
+
+def _tool_failed(turn: Turn, call: ToolCall, error: events.JSON, began: float) -> str:
+    name = call.function.name
+    turn.done[call.id] = (name, False)
+    spent = _milliseconds(began)
+    _emit(turn, events.ToolCallError, tool_call_id=call.id, tool_name=name, error=error, duration_ms=spent)
+    return msgspec.json.encode(error).decode()
+
+
+def _milliseconds(began: float) -> float:
+    return round((time.perf_counter() - began) * 1000, 1)
+
+
+def _notice(turn: Turn, code: str, text: str) -> None:
+    turn.emit(events.Notice(session=turn.session, trace=turn.trace, code=code, text=text, level="warning"))
+
+
+def _emit(turn: Turn, kind: type[events.RunEvent], **fields: object) -> None:
+    turn.emit(kind(session=turn.session, trace=turn.trace, run_id=turn.id, **fields))

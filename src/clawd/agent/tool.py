@@ -1,0 +1,209 @@
+"""A tool is a typed coroutine with a docstring: its signature becomes the schema.
+
+A toolbox is an object whose methods carry ``@tool``; a new one is bound for every turn, so a
+model can never act as another session.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar, get_type_hints
+
+import msgspec
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic.fields import FieldInfo
+
+from clawd.errors import Invalid
+from clawd.messages import JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a tool tells the model: a short text, and the same facts as a JSON object."""
+
+    text: str
+    facts: JSON | None = None
+
+    def render(self) -> str:
+        """The text that becomes the tool's result."""
+        if self.facts is None:
+            return self.text
+        return f"{self.text}\n{msgspec.json.encode(self.facts).decode()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What is known of a tool before it is bound to a caller."""
+
+    name: str
+    description: str
+    arguments: type[BaseModel]
+    parameters: JSON
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool bound to its caller."""
+
+    declaration: Declaration
+    function: Callable[..., Awaitable[Answer]]
+
+    @property
+    def name(self) -> str:
+        """The name that the model calls."""
+        return self.declaration.name
+
+    def schema(self) -> JSON:
+        """The declaration as chat completions take it."""
+        d = self.declaration
+        function = {"name": d.name, "description": d.description, "parameters": d.parameters}
+        return {"type": "function", "function": function}
+
+    async def call(self, arguments: JSON) -> Answer:
+        """Check the arguments and run the tool; ``Invalid`` names every wrong field."""
+        try:
+            checked = self.declaration.arguments.model_validate(arguments)
+        except ValidationError as error:
+            raise self._explained(error) from None
+        return await self.function(**{name: getattr(checked, name) for name in type(checked).model_fields})
+
+    def _explained(self, error: ValidationError) -> Invalid:
+        known = list(self.declaration.arguments.model_fields)
+        found = []
+        for problem in error.errors(include_url=False, include_input=False):
+            place = ".".join(str(part) for part in problem["loc"])
+            if problem["type"] == "extra_forbidden":
+                near = difflib.get_close_matches(place, known, 1)
+                found.append(f"{place}: unknown parameter" + (f", did you mean {near[0]}?" if near else ""))
+            elif problem["type"] == "missing":
+                found.append(f"{place}: missing")
+            else:
+                found.append(f"{place}: {problem['msg']}")
+        return Invalid(
+            "invalid_arguments",
+            f"{self.name}: " + "; ".join(dict.fromkeys(found)),
+            hint="parameters: " + (", ".join(known) or "none"),
+        )
+
+
+Function = TypeVar("Function", bound=Callable[..., Awaitable[Answer]])
+
+
+def tool(
+    *, aliases: dict[str, str] | None = None, seconds: float = 60.0
+) -> Callable[[Function], Function]:
+    """Declare a method as a tool.
+
+    ``aliases`` gives a parameter a further accepted name (the camelCase form is always accepted);
+    ``seconds`` bounds one call. A parameter without a description under ``Args:`` is refused at
+    import.
+    """
+
+    def declare(function: Function) -> Function:
+        function.__tool__ = _declaration(function, aliases or {}, seconds)  # type: ignore[attr-defined]
+        return function
+
+    return declare
+
+
+def bind(*toolboxes: object) -> dict[str, Tool]:
+    """The tools of the toolboxes by name, bound to them."""
+    tools: dict[str, Tool] = {}
+    for toolbox in toolboxes:
+        for name in dir(type(toolbox)):
+            declaration = getattr(getattr(type(toolbox), name), "__tool__", None)
+            if isinstance(declaration, Declaration):
+                tools[declaration.name] = Tool(declaration, getattr(toolbox, name))
+    return tools
+
+
+def parse_arguments(text: str) -> JSON:
+    """The arguments that a model wrote; nothing at all means none. ``Invalid`` says what is wrong."""
+    if not text.strip():
+        return {}
+    try:
+        arguments = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError) as error:
+        raise Invalid(
+            "malformed_arguments",
+            f"the arguments are not valid JSON ({error}): {text[:500]}",
+            hint="call the tool again with one JSON object",
+        ) from None
+    if not isinstance(arguments, dict):
+        raise Invalid("malformed_arguments", "the arguments must be a JSON object", hint='such as {"name": "value"}')
+    return arguments
+
+
+def unknown_tool(name: str, known: Iterable[str]) -> Invalid:
+    """The error for a call of a tool that this session does not have."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, 1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return Invalid("unknown_tool", f"there is no tool named {name[:80]!r}", hint=f"{hint}tools: {', '.join(names) or 'none'}")
+
+
+def _camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(word.capitalize() for word in rest)
+
+
+def _declaration(function: Callable[..., Any], aliases: dict[str, str], seconds: float) -> Declaration:
+    description, described = _docstring(function)
+    hints = get_type_hints(function)
+    fields: dict[str, tuple[Any, FieldInfo]] = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name == "self":
+            continue
+        if name not in described:
+            raise TypeError(f"{function.__qualname__}: parameter {name} has no description under Args:")
+        names = dict.fromkeys(n for n in (name, _camel(name), aliases.get(name)) if n)
+        default = ... if parameter.default is inspect.Parameter.empty else parameter.default
+        fields[name] = (
+            hints[name],
+            Field(default, description=described[name], validation_alias=AliasChoices(*names)),
+        )
+    config = ConfigDict(strict=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True)
+    model = create_model(function.__name__, __config__=config, **fields)  # type: ignore[call-overload]
+    schema = _plain(model.model_json_schema(by_alias=False))
+    schema.setdefault("properties", {})
+    schema["additionalProperties"] = False
+    return Declaration(function.__name__, description, model, schema, seconds)
+
+
+def _docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
+    text = inspect.getdoc(function) or ""
+    head, _, tail = text.partition("\nArgs:\n")
+    described: dict[str, str] = {}
+    name = ""
+    for line in tail.splitlines():
+        if match := re.match(r"    (\w+): (.+)", line):
+            name = match[1]
+            described[name] = match[2].strip()
+        elif name and line.startswith("        "):
+            described[name] += " " + line.strip()
+        elif line.strip():
+            break
+    return " ".join(head.split()), described
+
+
+def _plain(schema: Any) -> Any:
+    """The schema without titles, and without the null branch of an optional parameter."""
+    if isinstance(schema, list):
+        return [_plain(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    plain = {key: _plain(part) for key, part in schema.items() if key != "title" or not isinstance(part, str)}
+    branches = [branch for branch in plain.get("anyOf", []) if branch != {"type": "null"}]
+    if len(branches) == 1:
+        del plain["anyOf"]
+        plain = branches[0] | plain
+    elif branches:
+        plain["anyOf"] = branches
+    if "default" in plain and plain["default"] is None:
+        del plain["default"]
+    return plain

@@ -1,0 +1,83 @@
+"""One session's mail: a fold over ``session_messages.jsonl``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from clawd.comms.models import SessionMessage
+from clawd.storage.jsonl import Loaded, Log
+from clawd.storage.writer import Writer
+
+FILE_NAME = "session_messages.jsonl"
+
+
+class Mailbox:
+    """The messages to one address, in the order in which they were accepted."""
+
+    def __init__(self, owner: str, folder: Path, writer: Writer) -> None:
+        self.owner = owner
+        self._log = Log(folder / FILE_NAME, SessionMessage, writer, check=self._foreign)
+        self._messages: dict[str, SessionMessage] = {}
+
+    @property
+    def path(self) -> Path:
+        """The file that this is a fold of."""
+        return self._log.path
+
+    def load(self) -> Loaded[SessionMessage]:
+        """Read the file (blocking; before the first use)."""
+        loaded = self._log.load()
+        self._messages = dict(loaded.records)
+        return loaded
+
+    def get(self, message_id: str) -> SessionMessage | None:
+        """A message by id."""
+        return self._messages.get(message_id)
+
+    def all(self) -> Iterable[SessionMessage]:
+        """Every message, oldest first."""
+        return self._messages.values()
+
+    def unread(self) -> int:
+        """How many messages wait or have not been read."""
+        return sum(message.waits for message in self._messages.values())
+
+    async def add(self, message: SessionMessage) -> None:
+        """Store a message; it is in the mailbox, and durable, when this returns."""
+        await self._log.append(message)
+        self._messages[message.id] = message
+
+    async def change(self, *changes: tuple[str, dict[str, Any]]) -> list[SessionMessage]:
+        """Change messages by id and field, in one append; the new records."""
+        before = [self._messages[message_id] for message_id, _ in changes]
+        after = [
+            msgspec.structs.replace(old, **fields) for old, (_, fields) in zip(before, changes, strict=True)
+        ]
+        # Visible at once, so that two changes of one message never start from the same record.
+        self._messages |= {message.id: message for message in after}
+        try:
+            await self._log.append(*after)
+        except BaseException:
+            for old, new in zip(before, after, strict=True):
+                if self._messages.get(old.id) is new:
+                    self._messages[old.id] = old
+            raise
+        return after
+
+    async def compact(self, keep: Callable[[SessionMessage], bool] = lambda _: True) -> tuple[int, int]:
+        """Rewrite the file with one line a message; bytes before and after."""
+        kept = {key: message for key, message in self._messages.items() if keep(message)}
+        dropped = self._messages.keys() - kept.keys()
+        sizes = await self._log.compact(lambda message_id: message_id not in dropped)
+        for message_id in dropped:
+            self._messages.pop(message_id, None)
+        return sizes
+
+    def _foreign(self, message: SessionMessage) -> str | None:
+        if message.to != self.owner:
+            return f"addressed to {ascii(message.to[:80])}, not to {self.owner}"
+        return None
