@@ -14,15 +14,16 @@ say() { printf '%s\n' "$*" >&2; }
 ensure_venv() {
     local lock=$CLONE/$1 stamp=$VENV/.stamp-$1 wanted
     wanted=$(printf '1 %s\n' "$CLONE" | cat - "$lock" "$CLONE/pyproject.toml" | cksum)
-    if [ -f "$stamp" ] && [ "$(<"$stamp")" = "$wanted" ] && [ -x "$VENV/bin/python" ]; then
+    _is_stamped "$stamp" "$wanted" && return 0
+    # Two first starts at once: the second waits here and finds the work done.
+    exec 9<"$lock"
+    if command -v flock >/dev/null && flock 9 && _is_stamped "$stamp" "$wanted"; then
+        exec 9<&-
         return 0
     fi
-    # Two first starts at once: the second waits here and then finds most of the work done.
-    exec 9<"$lock"
-    if command -v flock >/dev/null; then flock 9; fi
     _usable || _make_venv
     say "clawd: installing what $1 names (once, well under a minute)"
-    if ! "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
+    if ! "$VENV/bin/python" -m pip install -qq --disable-pip-version-check --no-input \
         --no-deps --require-hashes -r "$lock" >&2; then
         say "clawd: the packages could not be installed; see above, then run this again"
         return 1
@@ -31,6 +32,8 @@ ensure_venv() {
     printf '%s\n' "$wanted" >"$stamp"
     exec 9<&-
 }
+
+_is_stamped() { [ -f "$1" ] && [ "$(<"$1")" = "$2" ] && [ -x "$VENV/bin/python" ]; }
 
 # Finished, an interpreter that runs, recent enough, with pip.
 _usable() {
