@@ -13,7 +13,7 @@ say() { printf '%s\n' "$*" >&2; }
 # The stamp is written last: what was interrupted is taken up again by the next call.
 ensure_venv() {
     local lock=$CLONE/$1 stamp=$VENV/.stamp-$1 wanted
-    wanted=$(printf '1 %s\n' "$CLONE" | cat - "$lock" "$CLONE/pyproject.toml" | cksum)
+    wanted=$(wanted "$1")
     _is_stamped "$stamp" "$wanted" && return 0
     # Two first starts at once: the second waits here and finds the work done.
     exec 9<"$lock"
@@ -32,6 +32,9 @@ ensure_venv() {
     printf '%s\n' "$wanted" >"$stamp"
     exec 9<&-
 }
+
+# wanted LOCK: what the stamp of an environment that fits says. A clone that moved fits no more.
+wanted() { printf '1 %s\n' "$CLONE" | cat - "$CLONE/$1" "$CLONE/pyproject.toml" | cksum; }
 
 _is_stamped() { [ -f "$1" ] && [ "$(<"$1")" = "$2" ] && [ -x "$VENV/bin/python" ]; }
 
