@@ -80,3 +80,8 @@ class MemoryBus:
             return False
         inbox.put(envelope)
         return True
+
+    def withdraw(self, address: str, envelope_id: str) -> bool:
+        """Take an envelope that still waits out of an inbox; whether it was there."""
+        inbox = self._inboxes.get(address)
+        return inbox is not None and inbox.withdraw(envelope_id)

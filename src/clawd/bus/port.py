@@ -67,3 +67,7 @@ class MessageBus(Protocol):
         A second envelope with an id that still waits there changes nothing.
         """
         ...
+
+    def withdraw(self, address: str, envelope_id: str) -> bool:
+        """Take an envelope that still waits out of an inbox; whether it was there."""
+        ...

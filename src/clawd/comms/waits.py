@@ -24,6 +24,7 @@ class Wait:
     waiter: str
     target: str
     message: SessionMessage
+    shown: bool = False
     answer: asyncio.Future[Reply] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
@@ -46,11 +47,11 @@ class Waits:
         wait = self._open.get(message_id or "")
         return wait if wait is not None and not wait.answer.done() else None
 
-    def question(self, waiter: str, target: str) -> Wait | None:
-        """What ``waiter`` is waiting for ``target`` to answer."""
+    def shown(self, waiter: str, target: str) -> SessionMessage | None:
+        """The question of ``waiter`` that ``target`` was told of when a circle was refused."""
         for wait in self._open.values():
-            if wait.waiter == waiter and wait.target == target and not wait.answer.done():
-                return wait
+            if (wait.waiter, wait.target) == (waiter, target) and wait.shown and not wait.answer.done():
+                return wait.message
         return None
 
     def check(self, waiter: str, target: str) -> None:
@@ -61,6 +62,7 @@ class Waits:
             path = paths.pop()
             end = path[-1].target
             if end == waiter:
+                path[-1].shown = True
                 raise _circle(waiter, path)
             if end not in seen:
                 seen.add(end)

@@ -1,0 +1,278 @@
+"""The life of a task: delegated, started, ended once, and its creator always told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from clawd.bus.port import Envelope, MessageBus
+from clawd.comms.board import TaskBoard, already_final, unknown_task
+from clawd.comms.caller import Caller
+from clawd.comms.checks import check_content, check_context, encoded
+from clawd.comms.directory import Directory
+from clawd.comms.guards import Guards
+from clawd.comms.models import AsyncTask, SessionMessage
+from clawd.comms.post import Post
+from clawd.config.schema import Limits
+from clawd.errors import ClawdError, Invalid, Refused
+from clawd.events import Event, TaskUpdated
+from clawd.ids import OPERATOR, new_id, now, seconds_of, timestamp
+from clawd.lineage import Lineage
+
+COMPLETE = "complete_async_task"
+_PARENT_ENDED = "the task that it was for has ended"
+
+
+class Clock(Protocol):
+    """Calls back later; the daemon's supervisor owns what then runs."""
+
+    def later(self, seconds: float, what: Callable[[], Awaitable[object]]) -> object:
+        """Run ``what`` after so many seconds."""
+        ...
+
+
+class Assignments:
+    """Delegates, starts and ends tasks."""
+
+    def __init__(
+        self,
+        board: TaskBoard,
+        post: Post,
+        directory: Directory,
+        guards: Guards,
+        bus: MessageBus,
+        clock: Clock,
+        emit: Callable[[Event], object],
+        limits: Callable[[str], Limits],
+        stop_work: Callable[[AsyncTask], Awaitable[object]],
+    ) -> None:
+        self.board = board
+        self._post = post
+        self._directory = directory
+        self._guards = guards
+        self._bus = bus
+        self._clock = clock
+        self._emit = emit
+        self._limits = limits
+        self._stop_work = stop_work
+        post.holds_thread = self.holds_thread
+
+    def holds_thread(self, session: str, thread: str) -> bool:
+        """The thread of a task is for its creator and its worker alone."""
+        task = self.board.find(thread)
+        return task is None or session in (task.from_session, task.to_session, OPERATOR)
+
+    def seen_by(self, session: str, task_id: str) -> AsyncTask:
+        """A task that this session may know of; others are told that there is none."""
+        task = self.board.find(task_id)
+        if task is None or session not in (task.from_session, task.to_session, OPERATOR):
+            raise unknown_task(task_id)
+        return task
+
+    async def delegate(
+        self,
+        caller: Caller,
+        to: str,
+        task: str,
+        *,
+        context: dict[str, Any] | None = None,
+        priority: int = 5,
+        deadline_seconds: float | None = None,
+        depends_on: tuple[str, ...] = (),
+        retry_of: str | None = None,
+    ) -> AsyncTask:
+        """Give a session a task; durable when this returns, the work happens later."""
+        limits = self._limits(caller.session)
+        if to != OPERATOR or caller.session == OPERATOR:
+            self._directory.reach(caller.session, to)
+        check_content(task, limits.max_message_bytes, "task")
+        check_context(context, limits.max_context_bytes)
+        if deadline_seconds is not None and deadline_seconds <= 0:
+            raise Invalid("invalid_deadline", "deadline_seconds must be more than 0")
+        for needed in depends_on:
+            self.seen_by(caller.session, needed)
+        chain = caller.lineage.tasks
+        if not chain or chain[-1] != caller.session:
+            chain = (*chain, caller.session)
+        lineage = msgspec.structs.replace(caller.lineage.step(caller.turn, caller.session), tasks=chain)
+        created = len(self.board.open_for(creator=caller.session))
+        self._guards.task(lineage, caller.session, to, created, len(self.board.open_for(worker=to)))
+        record = AsyncTask(
+            id=new_id("task"), from_session=caller.session, to_session=to, task=task, status="pending",
+            created_at=now(), context=context, priority=priority, depends_on=depends_on,
+            deadline=timestamp(time.time() + deadline_seconds) if deadline_seconds else None,
+            parent_task=caller.task, retry_of=retry_of,
+            lineage=msgspec.structs.replace(lineage, tasks=(*chain, to)),
+        )  # fmt: skip
+        await self.board.add(record)
+        self._tell(record)
+        await self.publish(record)
+        return record
+
+    async def publish(self, task: AsyncTask) -> None:
+        """Put an open task on its way: to its worker's inbox, once what it depends on is done."""
+        if task.deadline is not None:
+            left = seconds_of(task.deadline) - seconds_of(now())
+            self._clock.later(max(0.0, left), lambda: self._overdue(task.id))
+        needed = [self.board.find(task_id) for task_id in task.depends_on]
+        failed = next((t for t in needed if t is None or (t.final and t.status != "completed")), None)
+        if any(t is None for t in needed) or failed is not None:
+            name = failed.id if failed else "one that is gone"
+            await self.end(task, "failed", error=f"task {name}, which this depends on, did not complete", reason="dependency")
+        elif all(t is not None and t.final for t in needed) and task.to_session != OPERATOR:
+            self._bus.publish(Envelope(task.id, "task", task.to_session, _lineage(task), task.priority))
+
+    async def start(self, task_id: str) -> AsyncTask | None:
+        """The worker's turn begins; ``None`` when the task has ended meanwhile.
+
+        A task that was started too often fails with that reason.
+        """
+        task = self.board.find(task_id)
+        if task is None or task.final:
+            return None
+        if task.attempt >= task.max_attempts:
+            await self.end(task, "failed", error=f"given up after {task.attempt} attempts", reason="attempts")
+            return None
+        context = task.context
+        if task.depends_on:
+            results = {t.id: t.result for t in map(self.board.get, task.depends_on)}
+            context = {**(context or {}), "dependencies": results}
+        task = await self.board.change(
+            task, status="processing", started_at=task.started_at or now(), attempt=task.attempt + 1, context=context
+        )
+        self._tell(task)
+        return task
+
+    async def complete(
+        self, caller: Caller, task_id: str, *, result: str | None, error: str | None, evidence: list[str] | None = None
+    ) -> AsyncTask:
+        """The worker's verdict (or the operator's in its stead); repeating it is harmless."""
+        task = self.board.find(task_id)
+        if task is None or caller.session not in (task.to_session, OPERATOR):
+            raise unknown_task(task_id)
+        if (result is None) == (error is None):
+            raise Invalid("result_or_error", "give exactly one of result and error", hint="an empty result is allowed")
+        encoded(result or error or "", "result")
+        status = "completed" if error is None else "failed"
+        if task.final:
+            if (task.status, task.result, task.error) == (status, result, error):
+                return task
+            raise already_final(task)
+        self._check_evidence(caller, evidence or [])
+        verified = caller.session == OPERATOR or any(name != COMPLETE for name, _ in caller.done.values())
+        verdict = {"result": result} if error is None else {"error": error}
+        return await self.end(task, status, verified=verified, **verdict)
+
+    async def cancel(self, session: str, task_id: str, reason: str | None) -> AsyncTask:
+        """The creator or the operator takes the task back; the worker's turn is stopped."""
+        task = self.seen_by(session, task_id)
+        if session not in (task.from_session, OPERATOR):
+            raise Refused("not_yours", f"only its creator may cancel task {task_id}", hint="complete it with an error instead")
+        if task.final:
+            if task.status == "cancelled":
+                return task
+            raise already_final(task)
+        ended = await self.end(task, "cancelled", reason=reason or f"cancelled by {session}")
+        await self._stop_work(ended)
+        return ended
+
+    async def turn_finished(self, caller: Caller, task_id: str, text: str) -> None:
+        """A turn for this task ended without a verdict: its final text is the result.
+
+        While tasks that it made for this one are open it goes on, and their results continue it.
+        """
+        task = self.board.find(task_id)
+        if task is None or task.final or self.board.open_for(parent=task.id):
+            return
+        verified = any(name != COMPLETE for name, _ in caller.done.values())
+        if text.strip():
+            await self.end(task, "completed", result=text, verified=verified)
+        else:
+            await self.end(task, "failed", error="the turn ended without a result", reason="empty")
+
+    async def turn_failed(self, task_id: str, error: ClawdError, *, again: bool) -> bool:
+        """A turn for this task failed; whether it is to be tried once more."""
+        task = self.board.find(task_id)
+        if task is None or task.final:
+            return False
+        if again and task.attempt < task.max_attempts:
+            return True
+        await self.end(task, "failed", error=error.message, reason=error.code)
+        return False
+
+    async def end(self, task: AsyncTask, status: Any, **fields: Any) -> AsyncTask:
+        """Make a task final, stop what it started, and tell its creator and its dependants."""
+        ended = await self.board.finish(task, status, **fields)
+        self._tell(ended)
+        self._bus.withdraw(ended.to_session, ended.id)
+        for child in self.board.open_for(parent=ended.id):
+            await self._stop_work(await self.end(child, "cancelled", reason=_PARENT_ENDED))
+        await self.announce(ended)
+        for dependant in self.board.open_for():
+            if ended.id in dependant.depends_on and dependant.status == "pending":
+                await self.publish(dependant)
+        return ended
+
+    async def announce(self, task: AsyncTask) -> None:
+        """Send the creator the verdict, once: the message's id follows from the task's."""
+        message_id = "msg-" + task.id.removeprefix("task-")
+        box = self._post.box(task.from_session) if self._known(task.from_session) else None
+        if box is None or box.get(message_id) is not None:
+            return
+        facts = {"status": task.status, "result": task.result, "error": task.error, "reason": task.reason, "verified": task.verified}
+        text = msgspec.json.encode({"task": task.id} | {k: v for k, v in facts.items() if v is not None}).decode()
+        lineage = _lineage(task)
+        # A result comes back at the hop count of what it answers, to the chain of its creator.
+        lineage = msgspec.structs.replace(lineage, parent=task.id, hops=max(0, lineage.hops - 1), tasks=lineage.tasks[:-1])
+        # Nobody needs waking for what was cancelled because its own purpose is gone.
+        silent = task.reason == _PARENT_ENDED
+        await self._post.store(
+            SessionMessage(
+                id=message_id, from_=task.to_session, to=task.from_session, content=text, timestamp=now(),
+                read=silent, state="read" if silent else "stored", thread_id=task.id, type="task_result", priority=task.priority, lineage=lineage,
+            )  # fmt: skip
+        )
+
+    async def resume(self) -> None:
+        """After a start: tell what was not told, arm deadlines, publish what waits."""
+        for task in self.board.all():
+            if task.final:
+                await self.announce(task)
+            else:
+                await self.publish(task)
+
+    async def _overdue(self, task_id: str) -> None:
+        task = self.board.find(task_id)
+        if task is not None and not task.final:
+            ended = await self.end(task, "failed", error="its deadline passed", reason="deadline")
+            await self._stop_work(ended)
+
+    def _check_evidence(self, caller: Caller, evidence: list[str]) -> None:
+        for item in evidence:
+            if item in caller.done:
+                if not caller.done[item][1]:
+                    raise Refused("evidence_failed", f"the tool call {item} did not succeed", hint="name one that did")
+            elif caller.workspace is None or not _inside(caller.workspace, item):
+                raise Refused(
+                    "evidence_missing", f"{ascii(item[:200])} is neither a file in the workspace nor a tool call of this turn",
+                    hint="name files by their path in the workspace",
+                )  # fmt: skip
+
+    def _known(self, session: str) -> bool:
+        return session == OPERATOR or self._directory.get(session) is not None
+
+    def _tell(self, task: AsyncTask) -> None:
+        self._emit(TaskUpdated(session=task.to_session, trace=_lineage(task).trace, task=task))
+
+
+def _lineage(task: AsyncTask) -> Lineage:
+    return task.lineage or Lineage(task.id, origin="external", tasks=(task.from_session, task.to_session))
+
+
+def _inside(workspace: Path, name: str) -> bool:
+    path = (workspace / name).resolve()
+    return path.is_relative_to(workspace.resolve()) and path.is_file()

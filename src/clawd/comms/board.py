@@ -1,0 +1,120 @@
+"""The task board: a fold over ``state/tasks.jsonl``. A final task never changes again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from clawd.comms.models import AsyncTask, TaskStatus
+from clawd.errors import NotFound, Refused
+from clawd.ids import now, seconds_of
+from clawd.storage.jsonl import Log
+from clawd.storage.writer import Writer
+
+
+class TaskBoard:
+    """Every task that is open, or ended less than the retention ago."""
+
+    def __init__(self, path: Path, writer: Writer) -> None:
+        self._log = Log(path, AsyncTask, writer)
+        self._tasks: dict[str, AsyncTask] = {}
+        self._changed = asyncio.Condition()
+
+    def load(self) -> list[str]:
+        """Read the file (blocking); what was wrong with it, in words."""
+        loaded = self._log.load()
+        self._tasks = dict(loaded.records)
+        return [str(problem) for problem in loaded.problems]
+
+    def all(self) -> list[AsyncTask]:
+        """Every task, oldest first."""
+        return list(self._tasks.values())
+
+    def get(self, task_id: str) -> AsyncTask:
+        """A task by id; ``NotFound``."""
+        task = self._tasks.get(task_id)
+        if task is None:
+            raise unknown_task(task_id)
+        return task
+
+    def find(self, task_id: str | None) -> AsyncTask | None:
+        """A task by id, if it is there."""
+        return self._tasks.get(task_id or "")
+
+    def open_for(self, *, creator: str | None = None, worker: str | None = None, parent: str | None = None) -> list[AsyncTask]:
+        """The tasks that have not ended, by who made them, who works on them, or for which task."""
+        return [
+            task
+            for task in self._tasks.values()
+            if not task.final
+            and creator in (None, task.from_session)
+            and worker in (None, task.to_session)
+            and parent in (None, task.parent_task)
+        ]
+
+    async def add(self, task: AsyncTask) -> None:
+        """Store a new task; durable when this returns."""
+        await self._log.append(task)
+        self._tasks[task.id] = task
+
+    async def change(self, task: AsyncTask, **fields: Any) -> AsyncTask:
+        """Change an open task; the first to end it wins, ``Refused`` for any later one."""
+        current = self.get(task.id)
+        if current.final:
+            raise already_final(current)
+        after = msgspec.structs.replace(current, **fields)
+        # Taken at once, so that a second verdict that comes while this is written is refused.
+        self._tasks[task.id] = after
+        try:
+            await self._log.append(after)
+        except BaseException:
+            self._tasks[task.id] = current
+            raise
+        async with self._changed:
+            self._changed.notify_all()
+        return after
+
+    async def finish(self, task: AsyncTask, status: TaskStatus, **fields: Any) -> AsyncTask:
+        """End a task."""
+        return await self.change(task, status=status, completed_at=now(), **fields)
+
+    async def wait(self, task_id: str, seconds: float) -> AsyncTask:
+        """The task when it is final, or as it is when the time is over."""
+        try:
+            async with asyncio.timeout(seconds), self._changed:
+                await self._changed.wait_for(lambda: self.get(task_id).final)
+        except TimeoutError:
+            pass
+        return self.get(task_id)
+
+    async def forget_older(self, hours: float) -> int:
+        """Drop the tasks that ended longer ago than this, from memory and file; how many."""
+        limit = seconds_of(now()) - hours * 3600
+        old = {t.id for t in self._tasks.values() if t.final and seconds_of(t.completed_at or t.created_at) < limit}
+        if old:
+            await self._log.compact(lambda task_id: task_id not in old)
+            for task_id in old:
+                self._tasks.pop(task_id, None)
+        return len(old)
+
+
+def listed(tasks: Iterable[AsyncTask], hours: float) -> list[AsyncTask]:
+    """The tasks that a listing shows: all but those that ended longer ago than this."""
+    limit = seconds_of(now()) - hours * 3600
+    return [t for t in tasks if not t.final or seconds_of(t.completed_at or t.created_at) >= limit]
+
+
+def unknown_task(task_id: str) -> NotFound:
+    """The one answer for a task that is not there, and for one that is not the asker's."""
+    return NotFound("unknown_task", f"there is no task {ascii(task_id[:80])}", hint="check_async_tasks lists yours")
+
+
+def already_final(task: AsyncTask) -> Refused:
+    """The error for a second, different verdict."""
+    return Refused(
+        "already_final", f"task {task.id} is already {task.status} since {task.completed_at}", status=task.status
+    )

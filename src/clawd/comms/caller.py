@@ -1,0 +1,40 @@
+"""Who is acting: the session behind a tool call, with the lineage that the daemon gave it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from clawd.comms.models import SessionMessage
+from clawd.ids import OPERATOR
+from clawd.lineage import Lineage, begin
+
+
+def _no_pause() -> AbstractAsyncContextManager[object]:
+    return nullcontext()
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The one who sends, delegates, reads or creates; bound to a turn, never given by a model.
+
+    ``triggered_by`` are the messages that started the turn; ``tasks`` the ids of the tasks that
+    the turn works on; ``done`` the tool calls that have ended in it (call id → name, success);
+    ``pause`` gives back the turn's slot while it waits for somebody.
+    """
+
+    session: str
+    lineage: Lineage
+    turn: str = ""
+    triggered_by: tuple[SessionMessage, ...] = ()
+    task: str | None = None
+    done: Mapping[str, tuple[str, bool]] = field(default_factory=dict)
+    workspace: Path | None = None
+    pause: Callable[[], AbstractAsyncContextManager[object]] = _no_pause
+
+
+def operator() -> Caller:
+    """The human at the terminal: every line of theirs opens a new trace."""
+    return Caller(OPERATOR, begin("operator"))

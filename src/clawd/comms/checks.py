@@ -1,0 +1,60 @@
+"""What a message, a thread and a context must be like: one clear error each."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+import msgspec
+
+from clawd.errors import Invalid
+
+MAX_THREAD = 256
+
+
+def check_content(content: str, limit: int, what: str = "message") -> None:
+    """``Invalid`` when a text is empty, too large (UTF-8 bytes), or not valid Unicode."""
+    if not content.strip():
+        raise Invalid(f"empty_{what}", f"the {what} is empty", hint=f"say what the {what} is")
+    size = len(encoded(content, what))
+    if size > limit:
+        raise Invalid("too_large", f"the {what} has {size} bytes, the limit is {limit}", hint="send less, or a file's path")
+
+
+def encoded(content: str, what: str) -> bytes:
+    """The text in UTF-8; ``Invalid`` for a lone surrogate."""
+    try:
+        return content.encode()
+    except UnicodeEncodeError as error:
+        raise Invalid(
+            "invalid_unicode", f"the {what} has a lone surrogate at character {error.start}", hint="send valid Unicode"
+        ) from None
+
+
+def check_thread(thread: str | None) -> None:
+    """``Invalid`` for a thread id that is empty, over 256 characters, or has control characters."""
+    if thread is None:
+        return
+    encoded(thread, "thread id")
+    if not thread or len(thread) > MAX_THREAD:
+        raise Invalid("invalid_thread", f"a thread id has 1 to {MAX_THREAD} characters, this one {len(thread)}")
+    if any(unicodedata.category(character) == "Cc" for character in thread):
+        raise Invalid("invalid_thread", "a thread id has no control characters", hint="use a plain label")
+
+
+def check_context(context: dict[str, Any] | None, limit: int) -> None:
+    """``Invalid`` for a context that is too large, too deep, or not JSON."""
+    if context is None:
+        return
+    try:
+        size = len(msgspec.json.encode(context))
+    except (TypeError, ValueError, RecursionError, UnicodeEncodeError) as error:
+        raise Invalid("invalid_context", f"the context cannot be written as JSON: {error}") from None
+    if size > limit:
+        raise Invalid("too_large", f"the context has {size} bytes, the limit is {limit}", hint="send less, or a file's path")
+
+
+def check_priority(priority: int | None) -> None:
+    """``Invalid`` for a priority that is not from 0 to 10."""
+    if priority is not None and not 0 <= priority <= 10:
+        raise Invalid("invalid_priority", f"priority {priority} is not from 0 to 10")
