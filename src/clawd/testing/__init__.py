@@ -1,0 +1,1 @@
+"""For people who test tools, agents and clients: a scripted model server."""
