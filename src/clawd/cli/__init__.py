@@ -1,1 +1,1 @@
-"""TODO"""
+"""The terminal: a thin client of the daemon's local API."""

@@ -1,0 +1,8 @@
+"""``python -m clawd``: the same as the command ``clawd``."""
+
+import sys
+
+from clawd.cli.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The chat: one answer for scripts, and the interactive screen."""

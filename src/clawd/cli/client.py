@@ -1,0 +1,179 @@
+"""The daemon's local API (`docs/api.md`) over its Unix socket."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from clawd.cli.home import socket_path
+from clawd.errors import (
+    ClawdError,
+    ConfigError,
+    DaemonUnreachable,
+    Invalid,
+    NotFound,
+    ProviderBusy,
+    ProviderError,
+    Refused,
+    TimedOut,
+)
+
+JSON = dict[str, Any]
+
+REQUEST_SECONDS = 30.0
+"""How long an answer may take when the caller names no limit."""
+
+_BY_STATUS: dict[int, type[ClawdError]] = {
+    400: Invalid, 404: NotFound, 405: Invalid, 409: Refused, 413: Invalid, 415: Invalid,
+    422: ConfigError, 429: Refused, 504: TimedOut,
+}  # fmt: skip
+
+
+class SocketConnection(HTTPConnection):
+    """An HTTP connection to a Unix socket."""
+
+    def __init__(self, path: Path, timeout: float | None) -> None:
+        super().__init__("clawd", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        """Open the socket."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+class Client:
+    """Asks one daemon: a connection a request, because a command makes one or two.
+
+    Every method raises ``DaemonUnreachable`` when nobody listens, ``TimedOut`` when the answer
+    takes longer than the limit, and the ``ClawdError`` that the daemon's error names.
+    """
+
+    def __init__(self, home: Path, timeout: float | None = None) -> None:
+        self.home = home
+        self.timeout = REQUEST_SECONDS if timeout is None else timeout
+
+    def get(self, path: str, *, timeout: float | None = None, **query: Any) -> JSON:
+        """What ``GET path?query`` answers; a query value of None is left out."""
+        wanted = {
+            key.rstrip("_"): int(value) if isinstance(value, bool) else value
+            for key, value in query.items()
+            if value is not None
+        }
+        return self.ask("GET", f"{path}?{urlencode(wanted)}" if wanted else path, timeout=timeout)
+
+    def post(self, path: str, body: JSON | None = None, *, timeout: float | None = None) -> JSON:
+        """What ``POST path`` with this body answers."""
+        return self.ask("POST", path, body or {}, timeout=timeout)
+
+    def patch(self, path: str, body: JSON) -> JSON:
+        """What ``PATCH path`` with this body answers."""
+        return self.ask("PATCH", path, body)
+
+    def delete(self, path: str) -> JSON:
+        """What ``DELETE path`` answers."""
+        return self.ask("DELETE", path)
+
+    def ask(
+        self, method: str, path: str, body: JSON | None = None, *, timeout: float | None = None
+    ) -> JSON:
+        """One request and its answer; ``timeout`` in seconds replaces the client's own."""
+        limit = self.timeout if timeout is None else timeout
+        connection = SocketConnection(socket_path(self.home), limit)
+        headers = {"Accept": "application/json", "Connection": "close"}
+        data = None
+        if body is not None:
+            data = json.dumps(body).encode()
+            headers["Content-Type"] = "application/json"
+        try:
+            connection.request(method, path, data, headers)
+            response = connection.getresponse()
+            return _document(response, response.read())
+        except TimeoutError:
+            raise TimedOut(
+                "no_answer", f"the daemon did not answer within {limit:g} s", hint="see clawd logs"
+            ) from None
+        except (OSError, HTTPException) as problem:
+            raise unreachable(self.home, problem) from None
+        finally:
+            connection.close()
+
+    def open_events(self, query: str, last_event_id: int | None) -> HTTPResponse:
+        """The open answer to ``GET /api/events``; the caller closes it."""
+        # Comments come every 15 s: a silence of three of them is a lost connection.
+        connection = SocketConnection(socket_path(self.home), 45.0)
+        headers = {"Accept": "text/event-stream", "Connection": "close"}
+        if last_event_id is not None:
+            headers["Last-Event-ID"] = str(last_event_id)
+        try:
+            connection.request("GET", f"/api/events{query}", None, headers)
+            response = connection.getresponse()
+            if response.status != 200:
+                _document(response, response.read())
+            return response
+        except (OSError, HTTPException) as problem:
+            connection.close()
+            raise unreachable(self.home, problem) from None
+
+    def running(self) -> JSON | None:
+        """The daemon's status, or None when no daemon answers."""
+        try:
+            return self.get("/api/status")
+        except DaemonUnreachable:
+            return None
+
+
+def unreachable(home: Path, problem: Exception | None = None) -> DaemonUnreachable:
+    """The error for a home whose daemon does not answer."""
+    missing = problem is None or isinstance(problem, FileNotFoundError | ConnectionRefusedError)
+    detail = "" if missing else f" ({type(problem).__name__}: {problem})"
+    return DaemonUnreachable(
+        "daemon_unreachable", f"no daemon answers for {home}{detail}", hint="run: clawd start"
+    )
+
+
+def _document(response: HTTPResponse, data: bytes) -> JSON:
+    try:
+        document = json.loads(data) if data else {}
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise ClawdError(
+            "bad_answer", f"the daemon answered {response.status} with something else than JSON"
+        )
+    if response.status >= 400:
+        raise error_from(response.status, document)
+    return document
+
+
+def error_from(status: int, document: JSON) -> ClawdError:
+    """The error in an answer of this HTTP status, in the class that sets the exit code."""
+    fields = document.get("error")
+    if not isinstance(fields, dict):
+        fields = {"message": str(fields or f"the daemon answered {status}")}
+    code = str(fields.get("code") or fields.get("error") or f"http_{status}")
+    message, hint = str(fields.get("message", code)), str(fields.get("hint") or "")
+    return failure(code, message, hint, _BY_STATUS.get(status, ClawdError))
+
+
+def failure(
+    code: str, message: str, hint: str = "", otherwise: type[ClawdError] = ClawdError
+) -> ClawdError:
+    """The error for a code: a provider's by its class, any other as ``otherwise``."""
+    if code == "provider_busy":
+        return ProviderBusy(code, message, hint=hint, retryable=True)
+    if code.startswith("provider_"):
+        return ProviderError(code, message, hint=hint)
+    if code == "timed_out":
+        return TimedOut(code, message, hint=hint)
+    return otherwise(code, message, hint=hint)
+
+
+Wanted = Callable[[str, bytes], bool]
+"""Whether an event of this name with this JSON text is worth decoding."""

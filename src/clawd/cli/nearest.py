@@ -1,0 +1,58 @@
+"""Which session is meant, and the nearest name when there is none of that name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import quote
+
+from clawd.cli.client import JSON, Client
+from clawd.errors import ClawdError, NotFound, Refused
+
+
+@contextmanager
+def naming_the_nearest(client: Client, path: str, wanted: str) -> Iterator[None]:
+    """Give a "no such thing" error the nearest id of the list at ``path`` as its hint."""
+    try:
+        yield
+    except NotFound as problem:
+        if not problem.hint:
+            problem.hint = hint(client, path, wanted)
+        raise
+
+
+def hint(client: Client, path: str, wanted: str) -> str:
+    """``did you mean …?`` with the nearest id of a list, or the first few ids of it."""
+    try:
+        ids = [str(item.get("id", "")) for item in client.get(path).get("items", [])]
+    except ClawdError:
+        return ""
+    near = difflib.get_close_matches(wanted, ids, 1, cutoff=0.5)
+    if near:
+        return f"did you mean {near[0]}?"
+    return f"there are: {', '.join(ids[:8])}{' …' if len(ids) > 8 else ''}" if ids else ""
+
+
+def session_named(client: Client, wanted: str | None) -> JSON:
+    """The session of this id; without one ``default``, else the first that is enabled."""
+    if wanted is not None:
+        with naming_the_nearest(client, "/api/sessions", wanted):
+            return client.get(f"/api/sessions/{quoted(wanted)}")
+    items: list[JSON] = client.get("/api/sessions").get("items", [])
+    enabled = [item for item in items if item.get("status") != "disabled"]
+    for item in enabled:
+        if item.get("id") == "default":
+            return item
+    if not enabled:
+        raise Refused(
+            "no_session",
+            "no session is enabled",
+            hint="add one to config.json, or: clawd sessions create ID",
+        )
+    return enabled[0]
+
+
+def quoted(name: str) -> str:
+    """An id as one segment of a path, whatever characters somebody typed."""
+    return quote(name, safe="")

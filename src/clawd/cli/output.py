@@ -1,0 +1,148 @@
+"""What a command writes: one answer on stdout, everything else on stderr.
+
+Every text passes through ``clean`` on its way out, so that a command cannot forget it; styles are
+given beside the text, never inside it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, TextIO
+
+from clawd.cli.clean import clean, cut, escape_json, one_line, width
+from clawd.errors import ClawdError
+
+JSON = dict[str, Any]
+Styled = tuple[str, str]
+"""A text and the name of its style."""
+
+_STYLES = {
+    "": "", "bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34",
+    "cyan": "36",
+}  # fmt: skip
+
+
+def wants_colour(stream: TextIO, *, plain: bool = False, no_color: bool = False) -> bool:
+    """Whether this stream is to be coloured, by the options, the environment and what it is."""
+    if plain or no_color or os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return stream.isatty() and os.environ.get("TERM", "") != "dumb"
+
+
+class Output:
+    """The two streams of one command."""
+
+    def __init__(
+        self, *, as_json: bool, quiet: bool, verbose: bool, plain: bool, no_color: bool
+    ) -> None:
+        self.as_json = as_json
+        self.quiet = quiet
+        self.verbose = verbose
+        self.plain = plain
+        self.colour = wants_colour(sys.stdout, plain=plain, no_color=no_color)
+        self.colour_errors = wants_colour(sys.stderr, plain=plain, no_color=no_color)
+
+    @property
+    def columns(self) -> int | None:
+        """How wide a line may be; None when stdout is not a terminal and nothing is cut."""
+        if sys.stdout.isatty() or os.environ.get("COLUMNS"):
+            return shutil.get_terminal_size().columns
+        return None
+
+    def document(self, document: JSON) -> None:
+        """One JSON document on one line."""
+        print(escape_json(json.dumps(document, ensure_ascii=False)), flush=True)
+
+    def raw(self, text: str) -> None:
+        """A text that a program wrote for a program, such as a completion script."""
+        print(text, end="" if text.endswith("\n") else "\n", flush=True)
+
+    def line(self, *parts: str | Styled) -> None:
+        """One line (or more, when a text has several) on stdout."""
+        print(self._styled(parts, self.colour), flush=True)
+
+    def note(self, *parts: str | Styled) -> None:
+        """A diagnostic on stderr, unless ``-q``."""
+        if not self.quiet:
+            print(self._styled(parts, self.colour_errors), file=sys.stderr, flush=True)
+
+    def detail(self, *parts: str | Styled) -> None:
+        """A diagnostic on stderr for ``-v`` alone."""
+        if self.verbose:
+            self.note(*parts)
+
+    def error(self, problem: ClawdError) -> None:
+        """The error: the envelope on stdout with ``--json``, else sentence and mend on stderr."""
+        if self.as_json:
+            fields = {"code": problem.code, "message": problem.message, "hint": problem.hint}
+            self.document({"schema": "clawd.error/1", "error": fields | problem.facts})
+            return
+        print(
+            self._styled((("clawd: ", "red"), problem.message), self.colour_errors), file=sys.stderr
+        )
+        if problem.hint:
+            print(self._styled((f"  {problem.hint}",), self.colour_errors), file=sys.stderr)
+
+    def facts(self, pairs: Iterable[tuple[str, object]]) -> None:
+        """Named values, one a line, the names aligned; empty values are left out."""
+        shown = [(name, text) for name, value in pairs if (text := _cell(value)) != ""]
+        room = max((width(name) for name, _ in shown), default=0)
+        for name, text in shown:
+            self.line((name + " " * (room - width(name)), "dim"), "  " + text)
+
+    def table(
+        self, titles: Sequence[str], rows: Iterable[Sequence[object]], *, flexible: int = -1
+    ) -> None:
+        """Aligned columns; on a narrow terminal the ``flexible`` column is cut, never an id.
+
+        With ``--plain`` each row is one line of ``title: value`` facts.
+        """
+        cells = [[one_line(_cell(value)) for value in row] for row in rows]
+        if self.plain:
+            for row in cells:
+                pairs = zip(titles, row, strict=True)
+                self.line(", ".join(f"{title}: {text}" for title, text in pairs if text))
+            return
+        flexible %= len(titles)
+        rooms = [
+            max([width(title), *(width(row[index]) for row in cells)])
+            for index, title in enumerate(titles)
+        ]
+        if self.columns is not None:
+            over = sum(rooms) + 2 * (len(rooms) - 1) - self.columns
+            if over > 0:
+                rooms[flexible] = max(rooms[flexible] - over, min(rooms[flexible], 8))
+        self.line((_row(titles, rooms).upper(), "dim"))
+        for row in cells:
+            self.line(_row(row, rooms))
+
+    def _styled(self, parts: Iterable[str | Styled], colour: bool) -> str:
+        texts = []
+        for part in parts:
+            text, style = (part, "") if isinstance(part, str) else part
+            text = clean(text)
+            code = _STYLES[style] if colour else ""
+            texts.append(f"\x1b[{code}m{text}\x1b[0m" if code and text else text)
+        return "".join(texts)
+
+
+def _row(cells: Sequence[str], rooms: Sequence[int]) -> str:
+    fitted = (cut(cell, room) for cell, room in zip(cells, rooms, strict=True))
+    padded = (text + " " * (room - width(text)) for text, room in zip(fitted, rooms, strict=True))
+    return "  ".join(padded).rstrip()
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(str(entry) for entry in value)
+    return str(value)

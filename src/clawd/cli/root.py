@@ -1,0 +1,64 @@
+"""The root of the command tree: names and one line each; nothing here imports a command."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from clawd import __version__
+from clawd.cli.groups import Lazy, LazyGroup
+from clawd.cli.invocation import Invocation, pass_invocation
+
+_AT = "clawd.cli.commands."
+
+COMMANDS: Lazy = {
+    "init": (_AT + "init:init", "Write a configuration and example workspaces."),
+    "chat": (_AT + "chat:chat", "Talk to a session, or get one answer with -p."),
+    "demo": (_AT + "demo:demo", "See it all work, offline, in a temporary home."),
+    "send": (_AT + "send:send", "Send a message to a session."),
+    "sessions": (_AT + "sessions:sessions", "List, show, create and change sessions."),
+    "messages": (_AT + "messages:messages", "Read mailboxes with their true states."),
+    "tasks": (_AT + "tasks:tasks", "Delegate, watch and end tasks."),
+    "start": (_AT + "daemon:start", "Start the daemon in the background."),
+    "stop": (_AT + "daemon:stop", "Stop the daemon."),
+    "restart": (_AT + "daemon:restart", "Stop the daemon and start it again."),
+    "status": (_AT + "daemon:status", "Say how the daemon is."),
+    "logs": (_AT + "logs:logs", "Show the log of the daemon or of a session."),
+    "events": (_AT + "events:events", "Show what happens, as it happens."),
+    "daemon": (_AT + "daemon:daemon", "Run the daemon in the foreground, or as a service."),
+    "config": (_AT + "config:config", "Check and show the configuration."),
+    "providers": (_AT + "providers:providers", "List, test and detect model providers."),
+    "tools": (_AT + "tools:tools", "List, show and call a session's tools."),
+    "doctor": (_AT + "doctor:doctor", "Check the installation and say how to mend it."),
+    "completions": (_AT + "completions:completions", "Print or install shell completion."),
+    "version": (_AT + "version:version", "Say which version this is."),
+}
+
+
+@click.command(
+    "clawd",
+    cls=LazyGroup,
+    lazy=COMMANDS,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    examples=("clawd init && clawd chat", 'clawd chat -p "What can you do?"'),
+)
+@click.version_option(
+    __version__, "-V", "--version", prog_name="clawd", message="%(prog)s %(version)s"
+)
+@click.pass_context
+@pass_invocation
+def root(invocation: Invocation, context: click.Context) -> None:
+    """A daemon of agent sessions that talk to you and to each other.
+
+    Without a command: the chat.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        click.echo(context.get_help(), err=True)
+        context.exit(2)
+    command = root.get_command(context, "chat")
+    if command is not None:
+        context.invoke(command)
