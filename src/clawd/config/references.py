@@ -1,0 +1,273 @@
+"""Whether the parts of a configuration fit together: templates, models, ids, workspaces, costs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+from pathlib import Path as FilePath
+from pathlib import PurePosixPath
+
+from clawd.config.problem import Path
+from clawd.config.provider import OFFLINE, OFFLINE_ENDPOINT, is_loopback
+from clawd.config.schema import Config, ProviderTemplate, SessionSettings, limits_for
+from clawd.config.structure import Finding, nearest
+from clawd.errors import Invalid
+from clawd.ids import check_session_id
+
+_DAEMONS = ("state", "config.json")
+
+
+def check_references(
+    config: Config, written: Collection[str], home: FilePath | None
+) -> Iterator[Finding]:
+    """All that is wrong between the parts; ``written`` are the template ids in the file.
+
+    A template may be written and not be in ``config``, when its own form is wrong: then nothing
+    is said about who refers to it.
+    """
+    for template in config.provider_templates.values():
+        yield from _template(config, template, written)
+    yield from _circles(config)
+    ids = list(_ids(config))
+    yield from ids
+    unusable = {finding.path[1] for finding in ids}
+    for session in config.sessions.values():
+        yield from check_session(config, session, written)
+        if session.id not in unusable:
+            yield from check_workspace(session.workspace, session.id, home)
+    yield from _workspaces_apart(config, home)
+    talking = [each for each in config.sessions.values() if each.enabled and each.a2a.enabled]
+    if len(talking) == 1:
+        yield Finding(
+            ("sessions",),
+            f"only one session has A2A enabled ({talking[0].id}), so it has nobody to talk to",
+            "Add another, or set a2a.enabled to false",
+            "warning",
+        )
+    if not config.sessions:
+        yield Finding(
+            ("sessions",),
+            "there is no session",
+            'Add one, such as "sessions": {"default": {}}',
+            "warning",
+            missing=True,
+        )
+
+
+def check_session(
+    config: Config, session: SessionSettings, written: Collection[str] = ()
+) -> Iterator[Finding]:
+    """What is wrong with a session's references: for one of the file, or one made at run time."""
+    at: Path = ("sessions", session.id, "provider")
+    choice = session.provider
+    known = {*config.provider_templates, *written}
+    for key, name in (("template", choice.template), ("fallback", choice.fallback)):
+        if name is not None and name not in known:
+            yield Finding((*at, key), *_no_template(name, known))
+    if choice.endpoint is not None:
+        yield from _plain_http((*at, "endpoint"), choice.endpoint)
+    name = choice.template or config.default_template
+    if choice.endpoint is None and name not in config.provider_templates:
+        return
+    template = config.template_of(session)
+    model = config.model_of(session)
+    if model not in template.available_models:
+        offered = ", ".join(template.available_models)
+        yield Finding(
+            (*at, "model"), f"'{model}' is not offered by template '{template.id}' ({offered})"
+        )
+    if choice.fallback is not None and choice.fallback == template.id:
+        yield Finding((*at, "fallback"), f"'{choice.fallback}' is the session's own template")
+    yield from _unpriced(config, session)
+
+
+def _template(
+    config: Config, template: ProviderTemplate, written: Collection[str]
+) -> Iterator[Finding]:
+    at: Path = ("providerTemplates", template.id)
+    if template.id == OFFLINE and (template.endpoint != OFFLINE_ENDPOINT or template.api_key):
+        yield Finding(
+            at,
+            "'offline' is the built-in template and cannot be another one",
+            "Choose another id",
+        )
+        return
+    if template.default_model not in template.available_models:
+        offered = ", ".join(template.available_models)
+        yield Finding(
+            (*at, "defaultModel"),
+            f"'{template.default_model}' is not in availableModels ({offered})",
+        )
+    for model in template.prices:
+        if model not in template.available_models:
+            close = nearest(model, template.available_models)
+            yield Finding(
+                (*at, "prices", model),
+                f"'{model}' is not in availableModels",
+                f"Did you mean {close}?" if close else "",
+                "warning",
+            )
+    known = {*config.provider_templates, *written}
+    if template.fallback is not None and template.fallback not in known:
+        yield Finding((*at, "fallback"), *_no_template(template.fallback, known))
+    yield from _plain_http((*at, "endpoint"), template.endpoint)
+
+
+def _no_template(name: str, known: Collection[str]) -> tuple[str, str]:
+    close = nearest(name, known)
+    hint = f"Did you mean '{close}'?" if close else f"There are: {', '.join(sorted(known))}"
+    return f"there is no template {name!a}", hint
+
+
+def _plain_http(path: Path, endpoint: str) -> Iterator[Finding]:
+    if endpoint.startswith("http://") and not is_loopback(endpoint):
+        yield Finding(
+            path,
+            "sends prompts and the key over the network in clear text",
+            "Use https://host/v1",
+            "warning",
+        )
+
+
+def _circles(config: Config) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for start in config.provider_templates:
+        chain: list[str] = []
+        name: str | None = start
+        while name is not None and name not in seen and name not in chain:
+            chain.append(name)
+            template = config.provider_templates.get(name)
+            name = template.fallback if template else None
+        seen.update(chain)
+        if name in chain:
+            circle = [*chain[chain.index(name) :], name]
+            yield Finding(
+                ("providerTemplates", circle[-2], "fallback"),
+                f"the fallbacks go round in a circle: {' → '.join(circle)}",
+                "Remove one of them",
+            )
+
+
+def _unpriced(config: Config, session: SessionSettings) -> Iterator[Finding]:
+    limits = limits_for(config, session)
+    keys = {"max_cost_per_trace": "maxCostPerTrace", "max_cost_per_day": "maxCostPerDay"}
+    limited = [name for name in keys if getattr(limits, name) is not None]
+    if not session.enabled or not limited:
+        return
+    own = limited[0] in session.limits.model_fields_set
+    at: Path = ("sessions", session.id, "limits") if own else ("limits",)
+    template = config.template_of(session)
+    model: str = config.model_of(session)
+    visited: set[str] = set()
+    following: str | None = config.fallback_of(session)
+    while True:
+        visited.add(template.id)
+        if not template.is_offline and model not in template.prices:
+            place = f"providerTemplates.{template.id}.prices"
+            yield Finding(
+                (*at, keys[limited[0]]),
+                f"session '{session.id}' may use '{model}' of '{template.id}', "
+                "whose price is not known, so its cost cannot be limited",
+                "Limit the tokens, or move the endpoint into a template with prices"
+                if template.id.startswith("inline:")
+                else f"Add {place}, or limit the tokens",
+            )
+            return
+        if following is None or following in visited:
+            return
+        found = config.provider_templates.get(following)
+        if found is None:
+            return
+        template, model, following = found, found.default_model, found.fallback
+
+
+def _ids(config: Config) -> Iterator[Finding]:
+    by_letters: dict[str, str] = {}
+    for name in config.sessions:
+        try:
+            check_session_id(name)
+        except Invalid as error:
+            hint = error.hint[:1].upper() + error.hint[1:]
+            yield Finding(("sessions", name), error.message, hint)
+            continue
+        other = by_letters.setdefault(name.lower(), name)
+        if other != name:
+            yield Finding(
+                ("sessions", name),
+                f"session ids '{other}' and '{name}' differ only in case",
+                "Rename one of them",
+            )
+
+
+def check_workspace(workspace: str, session_id: str, home: FilePath | None) -> Iterator[Finding]:
+    """What is wrong with one session's workspace, in its writing and, with a home, on the disk."""
+    at: Path = ("sessions", session_id, "workspace")
+    use = f"Use workspaces/{session_id}"
+    path = PurePosixPath(workspace)
+    shown = ascii(workspace if len(workspace) <= 120 else workspace[:120] + "…")
+    if not workspace.isprintable() or "\\" in workspace:
+        yield Finding(at, f"{shown} holds a backslash or a control character", use)
+    elif workspace.startswith("~"):
+        yield Finding(at, f"{shown} would need '~', which is not expanded here", use)
+    elif ".." in path.parts:
+        yield Finding(at, f"{shown} must not contain '..'", use)
+    elif path.is_absolute() and not (
+        home and path.is_relative_to(home) and path != PurePosixPath(home)
+    ):
+        yield Finding(at, f"{shown} is not inside the home folder", use)
+    elif path == PurePosixPath():
+        yield Finding(at, "is the home folder itself", use)
+    elif (path.relative_to(home) if home and path.is_absolute() else path).parts[0] in _DAEMONS:
+        yield Finding(at, f"{shown} belongs to the daemon", use)
+    elif home is not None:
+        yield from _on_disk(at, home / path, home)
+
+
+def _on_disk(at: Path, folder: FilePath, home: FilePath) -> Iterator[Finding]:
+    shown = ascii(str(folder))
+    try:
+        if not folder.resolve().is_relative_to(home.resolve()):
+            target = ascii(str(folder.resolve()))
+            yield Finding(at, f"{shown} leads out of the home folder, to {target}", "Use a folder")
+            return
+        existing = folder
+        while not os.path.lexists(existing):
+            existing = existing.parent
+        if not existing.is_dir():
+            yield Finding(at, f"{str(existing)!a} is not a folder", "Move it away")
+        elif not os.access(existing, os.W_OK | os.X_OK):
+            yield Finding(
+                at,
+                f"{str(existing)!a} is not writable",
+                f"Run: chmod u+rwx {str(existing)!a}",
+                "warning",
+            )
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or "its links go round in a circle"
+        yield Finding(at, f"{shown} cannot be used ({reason})", "Use a folder inside home")
+
+
+def _workspaces_apart(config: Config, home: FilePath | None) -> Iterator[Finding]:
+    taken: dict[PurePosixPath, str] = {}
+    for session in config.sessions.values():
+        written = PurePosixPath(session.workspace)
+        try:
+            path = PurePosixPath((home / written).resolve()) if home else written
+        except (OSError, RuntimeError, ValueError):
+            continue
+        for other, owner in taken.items():
+            if path == other:
+                words = f"is also the workspace of session '{owner}'"
+            elif path.is_relative_to(other):
+                words = f"is inside the workspace of session '{owner}'"
+            elif other.is_relative_to(path):
+                words = f"has the workspace of session '{owner}' inside it"
+            else:
+                continue
+            yield Finding(
+                ("sessions", session.id, "workspace"),
+                f"{session.workspace!a} of session '{session.id}' {words}",
+                f"Use workspaces/{session.id}",
+            )
+            break
+        taken[path] = session.id

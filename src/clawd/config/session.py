@@ -1,0 +1,127 @@
+"""What one session may be told: the same for an entry of the file and for one made at run time."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from clawd.config.limits import Limits
+from clawd.config.provider import Endpoint, ProviderChoice
+from clawd.config.record import Listing, Positive, Record, Text
+
+Right = Literal["list", "read", "send", "wake", "delegate", "create"]
+Decision = Literal["allow", "ask", "deny"]
+IdentityFile = Literal["IDENTITY.md", "SOUL.md", "USER.md", "MEMORY.md"]
+
+
+class AccessRule(Record):
+    """Whether sessions like these have these rights towards this one; the first match decides."""
+
+    from_: Text = Field("*", alias="from")
+    """A pattern over session ids."""
+    organization: Text | None = None
+    """A pattern over organizations; None is this session's own."""
+    rights: Annotated[Listing[Right], Field(min_length=1)] = (
+        "list", "read", "send", "wake", "delegate", "create",
+    )  # fmt: skip
+    allow: bool
+
+
+class A2A(Record):
+    """How a session stands among the others."""
+
+    enabled: bool = True
+    hidden_from_agents: bool = False
+    wake_on_message: bool = True
+    organization: Text = "default"
+    encrypt: bool = False
+    access: Listing[AccessRule] = ()
+
+
+class WebSearch(Record):
+    """The provider behind ``web_search``."""
+
+    provider: Literal["searxng", "brave", "serper"]
+    endpoint: Endpoint | None = None
+    api_key: SecretStr | None = None
+
+
+class ToolSettings(Record):
+    """Which tools a session has; ``allow`` and ``deny`` are patterns over tool names."""
+
+    files: bool = True
+    exec: bool = False
+    web: bool = True
+    memory: bool = True
+    schedule: bool = True
+    identity: Listing[IdentityFile] = ("MEMORY.md",)
+    """The identity files that the session itself may write."""
+    approval: dict[str, Decision] = Field(default_factory=dict)
+    """Patterns ``tool`` or ``tool(arguments)``, the first match decides; no match is allow."""
+    after_untrusted: Listing[Literal["create_session", "identity", "exec_network"]] = ()
+    """What stays allowed in a turn that has read untrusted text."""
+    load: Listing[Text] = ()
+    search: WebSearch | None = None
+    allow: Listing[Text] | None = None
+    deny: Listing[Text] = ()
+
+    @field_validator("load")
+    @classmethod
+    def _dotted(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            module, colon, function = name.partition(":")
+            if not (colon and function.isidentifier() and module.replace(".", "_").isidentifier()):
+                raise ValueError(f"{name!a} is not of the form package.module:name")
+        return names
+
+
+class ContextSettings(Record):
+    """What of a conversation is sent to the model; sizes in tokens."""
+
+    max_tokens: Annotated[int, Field(ge=256)] | None = None
+    """None is the model's context window."""
+    compression_threshold: Annotated[float, Field(gt=0, le=1)] = 0.8
+    keep_recent_messages: Positive = 20
+
+
+class Curiosity(Record):
+    """The scan for open questions (`aca`); the interval is in minutes."""
+
+    enabled: bool = False
+    scan_interval: Annotated[float, Field(gt=0)] = 60.0
+    max_goals_per_cycle: Positive = 3
+
+
+class SessionSettings(Record):
+    """One session. ``id`` is the key under `sessions`, filled in when the file is read."""
+
+    id: str = ""
+    name: Text = ""
+    """The id unless given."""
+    description: str = ""
+    enabled: bool = True
+    provider: ProviderChoice = ProviderChoice()
+    workspace: Text = ""
+    """Relative to the home folder; ``workspaces/<id>`` unless given."""
+    role: Literal["creative", "deterministic", "hybrid"] = "hybrid"
+    capabilities: Listing[Text] = ()
+    a2a: A2A = A2A()
+    tools: ToolSettings = ToolSettings()
+    context: ContextSettings = ContextSettings()
+    limits: Limits = Limits()
+    """Only the keys that are set here count: ask `clawd.config.schema.limits_for`."""
+    aca: Curiosity = Curiosity()
+    mcp_servers: dict[str, dict[str, Any]] = Field(default_factory=dict, repr=False)
+    schedules: Listing[dict[str, Any]] = Field((), repr=False)
+    skills: Listing[Text] = ()
+    kind: Literal["model", "code"] = "model"
+    entrypoint: Text | None = None
+    contracts: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_id(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "id" in data:
+            return {"name": data["id"], "workspace": f"workspaces/{data['id']}", **data}
+        return data
