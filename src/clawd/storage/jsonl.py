@@ -1,0 +1,175 @@
+"""The one log: a file of whole records, one a line, in which the last line for an id wins."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import UnionType
+from typing import Generic
+
+import msgspec
+
+from clawd.errors import Invalid
+from clawd.storage.lines import copy, open_log, pieces
+from clawd.storage.mending import Problem, mend
+from clawd.storage.parsing import Check, Identified, Line, Parser, Record
+from clawd.storage.writer import Writer, check_length
+
+__all__ = ["Check", "Identified", "Loaded", "Log", "Problem"]
+
+
+@dataclass(slots=True)
+class Loaded(Generic[Record]):
+    """What a log holds: the last record for each id, in order of first appearance.
+
+    ``lines`` counts the records read, ``superseded`` those that a later one replaced, ``blank``
+    the empty lines; ``bytes`` is the size of the file.
+    """
+
+    records: dict[str, Record] = field(default_factory=dict)
+    lines: int = 0
+    superseded: int = 0
+    blank: int = 0
+    bytes: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+
+def everything(_: str) -> bool:
+    """Keep every id."""
+    return True
+
+
+class Log(Generic[Record]):
+    """One such file. ``kind`` is a ``msgspec.Struct`` or a union of tagged ones, with ``id: str``.
+
+    Make one ``Log`` for a file, and load it before the first append.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        kind: type[Record] | UnionType,
+        writer: Writer,
+        *,
+        max_line_bytes: int | None = None,
+    ) -> None:
+        self.path = path
+        self._writer = writer
+        self._limit = min(max_line_bytes or writer.max_line_bytes, writer.max_line_bytes)
+        # What was stored under a wider limit is still read.
+        self._parser: Parser[Record] = Parser(kind, writer.max_line_bytes)
+        self._read_limit = writer.max_line_bytes
+        self._encoder = msgspec.json.Encoder()
+        self._decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(kind)
+
+    def load(self, *, check: Check[Record] | None = None) -> Loaded[Record]:
+        """Read everything; BLOCKS (call it from a thread, or at start). No file is an empty log.
+
+        Damage is set aside, taken out of the file and told in ``problems``; everything else
+        loads. ``check`` may refuse a record with a reason, which is then damage as well.
+        ``StorageError`` when the file cannot be read or is not a regular file.
+        """
+        self._parser.check = check
+        loaded, damaged = self._read(mending=False)
+        if damaged:
+            # Seen once more where no append can be half done, or half seen.
+            loaded, _ = self._writer.exclusively(self.path, lambda: self._read(mending=True))
+        return loaded
+
+    async def append(self, *records: Record) -> None:
+        """Store the records, together; they are on disk when this returns.
+
+        ``Invalid`` for a record that would not load again (a lone surrogate, a wrong type, an
+        empty id) and ``StorageError`` for one that is too long: then nothing is written.
+        ``StorageError`` also when the disk refuses.
+        """
+        if records:
+            await self._writer.append(self.path, self._encode(records))
+
+    async def compact(self, keep: Callable[[str], bool] = everything) -> tuple[int, int]:
+        """Rewrite the file with the last line, as it stands, of each id that ``keep`` accepts.
+
+        Returns the bytes before and after. ``keep`` runs on the writer's thread: give it a
+        snapshot. Appends made meanwhile follow. Damaged lines stay for the next load to mend.
+        """
+        return await self._writer.replace(self.path, lambda: self._compacted(keep))
+
+    def _encode(self, records: tuple[Record, ...]) -> bytes:
+        try:
+            data = self._encoder.encode_lines(records)
+            # A record may be built with any value in it. What is acknowledged must load again.
+            self._decoder.decode_lines(data)
+        except (ValueError, TypeError, OverflowError, RecursionError) as failure:
+            text = "it holds a lone surrogate" if isinstance(failure, UnicodeError) else failure
+            raise Invalid("invalid_record", f"{self.path}: cannot store a record: {text}") from None
+        if not all(record.id for record in records):
+            raise Invalid("invalid_record", f"{self.path}: cannot store a record: its id is empty")
+        check_length(os.fspath(self.path), data, self._limit)
+        return data
+
+    def _read(self, *, mending: bool) -> tuple[Loaded[Record], list[Line[Record]]]:
+        loaded: Loaded[Record] = Loaded()
+        damaged: list[Line[Record]] = []
+        descriptor = open_log(self.path)
+        if descriptor is None:
+            return loaded, damaged
+        try:
+            number = 1
+            for piece in pieces(descriptor, self._read_limit):
+                records = self._parser.all(piece)
+                if records is not None:
+                    loaded.records.update([(record.id, record) for record in records])
+                    loaded.lines += len(records)
+                    number += len(records)
+                    continue
+                for line in self._parser.each(piece, number):
+                    number += 1
+                    loaded.records.update([(record.id, record) for record, _, _ in line.records])
+                    loaded.lines += len(line.records)
+                    loaded.blank += not line.records and not line.reason
+                    if line.reason or len(line.records) > 1 or (line.records and not line.ended):
+                        damaged.append(line)
+            loaded.superseded = loaded.lines - len(loaded.records)
+            if damaged and mending:
+                loaded.problems = mend(self.path, descriptor, damaged)
+                loaded.bytes = os.lstat(self.path).st_size
+            else:
+                loaded.bytes = os.fstat(descriptor).st_size
+        finally:
+            os.close(descriptor)
+        return loaded, damaged
+
+    def _compacted(self, keep: Callable[[str], bool]) -> Iterator[bytes]:
+        descriptor = open_log(self.path)
+        if descriptor is None:
+            return
+        try:
+            for offset, length in self._last_places(descriptor, keep):
+                yield from copy(descriptor, offset, length)
+                yield b"\n"
+        finally:
+            os.close(descriptor)
+
+    def _last_places(
+        self, descriptor: int, keep: Callable[[str], bool]
+    ) -> Iterator[tuple[int, int]]:
+        """Offset and length of each line to keep, in order of first appearance."""
+        places: dict[str | int, tuple[int, int]] = {}
+        for piece in pieces(descriptor, self._read_limit):
+            records = self._parser.all(piece)
+            if records is not None and piece.data is not None:
+                offset = piece.offset
+                for record, raw in zip(records, piece.data.split(b"\n"), strict=False):
+                    places[record.id] = offset, len(raw)
+                    offset += len(raw) + 1
+                continue
+            for line in self._parser.each(piece, 0):
+                for record, start, end in line.records:
+                    places[record.id] = line.offset + start, end - start
+                if line.reason:
+                    places[line.offset] = line.offset, line.length - line.ended
+        for key, place in places.items():
+            if isinstance(key, int) or keep(key):
+                yield place

@@ -1,0 +1,262 @@
+"""The one thread that writes the logs of a home, and the group commit.
+
+Callers wait on the event loop while the thread writes. All that waits at a moment goes out
+together, with one write and one fdatasync for each file, so that a hundred writers cost hardly
+more than one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import functools
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+from clawd.errors import StorageError
+from clawd.storage.appending import AppendFiles, NotWritten
+from clawd.storage.failures import FULL, storage_error
+from clawd.storage.files import replace_file
+
+MAX_LINE_BYTES = 2 * 2**20
+"""The longest line that is stored, its LF included."""
+
+Result = TypeVar("Result")
+
+
+def check_length(place: str, data: bytes, limit: int) -> None:
+    """``StorageError`` when one of these lines, its LF included, has more than ``limit`` bytes."""
+    if len(data) <= limit or (longest := max(map(len, data.split(b"\n"))) + 1) <= limit:
+        return
+    raise StorageError(
+        "line_too_large",
+        f"{place}: a record of {longest} bytes is longer than the {limit} allowed",
+        hint="make it shorter",
+        path=place,
+        limit=limit,
+        value=longest,
+    )
+
+
+class _Append:
+    __slots__ = ("data", "done", "path")
+
+    def __init__(self, path: str, data: bytes, done: asyncio.Future[None]) -> None:
+        self.path = path
+        self.data = data
+        self.done = done
+
+
+class _Call:
+    """Something to do on the thread, after all that was asked for before about the same path."""
+
+    __slots__ = ("done", "path", "work")
+
+    def __init__(
+        self,
+        path: str,
+        work: Callable[[], Any],
+        done: asyncio.Future[Any] | concurrent.futures.Future[Any],
+    ) -> None:
+        self.path = path
+        self.work = work
+        self.done = done
+
+
+Settled = list[tuple[asyncio.Future[Any], Any, BaseException | None]]
+
+
+class Writer:
+    """Appends whole lines to any number of files, and replaces files, in order per file."""
+
+    def __init__(self, *, max_line_bytes: int = MAX_LINE_BYTES, open_files: int = 128) -> None:
+        self.max_line_bytes = max_line_bytes
+        self._files = AppendFiles(open_files)
+        self._pending: deque[_Append | _Call] = deque()
+        self._wake: SimpleQueue[None] = SimpleQueue()
+        self._woken = False
+        self._closed = False
+        self._gate = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._ended: asyncio.Future[None] | None = None
+
+    def start(self) -> None:
+        """Start the thread; results go to the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._ended = self._loop.create_future()
+        # A daemon thread, so that a program that forgot to close can still end.
+        self._thread = threading.Thread(
+            target=self._run, args=(self._ended,), name="clawd-writer", daemon=True
+        )
+        self._thread.start()
+
+    async def close(self) -> None:
+        """Finish all that was accepted, then end the thread. Harmless when repeated."""
+        with self._gate:
+            first, self._closed = not self._closed, True
+        if self._thread is None or self._ended is None:
+            return
+        if first:
+            self._wake.put(None)
+        await asyncio.shield(self._ended)
+
+    async def append(self, path: Path, data: bytes) -> None:
+        """Append whole lines, each ending in LF; they are on disk when this returns.
+
+        ``StorageError`` (``storage_full``, ``storage_error``, ``line_too_large``) when they are
+        not stored. A caller that is cancelled does not know; a line is never stored in part.
+        """
+        place = os.fspath(path)
+        if not data.endswith(b"\n"):
+            raise ValueError("appended data must be whole lines, each ending in LF")
+        check_length(place, data, self.max_line_bytes)
+        future: asyncio.Future[None] = self._open_loop(place).create_future()
+        self._pending.append(_Append(place, data, future))
+        if not self._woken:
+            self._woken = True
+            self._wake.put(None)
+        await future
+
+    async def replace(self, path: Path, compute: Callable[[], Iterable[bytes]]) -> tuple[int, int]:
+        """Put what ``compute`` yields in place of the file, atomically; bytes before and after.
+
+        ``compute`` runs on the thread; what it raises comes out here and leaves the file alone.
+        """
+        place = os.fspath(path)
+        future: asyncio.Future[tuple[int, int]] = self._open_loop(place).create_future()
+        work = functools.partial(self._replace, path, compute)
+        self._submit(_Call(place, work, future))
+        return await future
+
+    def exclusively(self, path: Path, work: Callable[[], Result]) -> Result:
+        """Do ``work`` while nothing is written to ``path``; BLOCKS the calling thread meanwhile.
+
+        On the writer's thread when it runs, otherwise right here.
+        """
+        future: concurrent.futures.Future[Result] = concurrent.futures.Future()
+        with self._gate:
+            running = self._thread is not None and not self._closed
+            if running:
+                self._submit(_Call(os.fspath(path), work, future))
+        return future.result() if running else work()
+
+    def _open_loop(self, place: str) -> asyncio.AbstractEventLoop:
+        if self._loop is None or self._closed:
+            state = "closed" if self._closed else "not started"
+            raise StorageError("storage_error", f"{place}: the writer is {state}", path=place)
+        return self._loop
+
+    def _submit(self, call: _Call) -> None:
+        self._pending.append(call)
+        self._wake.put(None)
+
+    # From here on: the thread.
+
+    def _run(self, ended: asyncio.Future[None]) -> None:
+        closed = False
+        while not closed:
+            self._wake.get()
+            closed = self._closed  # before the batch is taken: what is accepted later is not there
+            self._woken = False  # before too, so that what comes after the batch wakes again
+            self._report(self._do_batch(self._take()))
+        self._files.close()
+        self._report([(ended, None, None)])
+
+    def _take(self) -> list[_Append | _Call]:
+        batch: list[_Append | _Call] = []
+        try:
+            while True:
+                batch.append(self._pending.popleft())
+        except IndexError:
+            return batch
+
+    def _do_batch(self, batch: list[_Append | _Call]) -> Settled:
+        settled: Settled = []
+        groups: dict[str, list[_Append]] = {}
+        for item in batch:
+            if isinstance(item, _Append):
+                groups.setdefault(item.path, []).append(item)
+                continue
+            if (group := groups.pop(item.path, None)) is not None:
+                self._commit(group, settled)
+            self._do_call(item, settled)
+        for group in groups.values():
+            self._commit(group, settled)
+        return settled
+
+    def _commit(self, group: list[_Append], settled: Settled) -> None:
+        """Store the lines of all these callers with one write, or tell each why not."""
+        path = group[0].path
+        data = group[0].data if len(group) == 1 else b"".join([item.data for item in group])
+        failure: BaseException
+        try:
+            self._files.append(path, data)
+        except NotWritten as refused:
+            if len(group) > 1 and refused.failure.errno in FULL:
+                # One long line must not take the others with it.
+                for item in group:
+                    self._commit([item], settled)
+                return
+            failure = storage_error(path, refused.failure)
+        except Exception as error:  # noqa: BLE001 - the thread outlives any one file's trouble
+            failure = error
+        else:
+            settled += [(item.done, None, None) for item in group]
+            return
+        settled += [(item.done, None, _same(failure, path)) for item in group]
+
+    def _do_call(self, call: _Call, settled: Settled) -> None:
+        result: Any = None
+        failure: BaseException | None = None
+        try:
+            result = call.work()
+        except OSError as error:
+            failure = storage_error(call.path, error)
+        except BaseException as error:  # noqa: BLE001 - it belongs to who asked for the work
+            failure = error
+        if isinstance(call.done, asyncio.Future):
+            settled.append((call.done, result, failure))
+        elif failure is None:
+            call.done.set_result(result)
+        else:
+            call.done.set_exception(failure)
+
+    def _replace(self, path: Path, compute: Callable[[], Iterable[bytes]]) -> tuple[int, int]:
+        try:
+            before = os.lstat(path).st_size
+        except FileNotFoundError:
+            before = 0
+        after = replace_file(path, compute())
+        self._files.forget(os.fspath(path))
+        return before, after
+
+    def _report(self, settled: Settled) -> None:
+        if not settled or self._loop is None:
+            return
+        try:
+            self._loop.call_soon_threadsafe(_settle, settled)
+        except RuntimeError:
+            return  # the loop is closed: nobody waits any more
+
+
+def _same(failure: BaseException, path: str) -> StorageError:
+    """An error of its own for each caller, so that their tracebacks do not mix."""
+    if isinstance(failure, StorageError):
+        return StorageError(failure.code, failure.message, hint=failure.hint, **failure.facts)
+    return StorageError("storage_error", f"{path}: {failure!r}", path=path)
+
+
+def _settle(settled: Settled) -> None:
+    for future, result, failure in settled:
+        if future.done():
+            continue  # its caller was cancelled
+        if failure is None:
+            future.set_result(result)
+        else:
+            future.set_exception(failure)
