@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
 
 from clawd import events
-from clawd.agent.tool import Tool, parse_arguments, unknown_tool
+from clawd.agent.tool import Toolset, parse_arguments
 from clawd.errors import ClawdError, ContextOverflow, GuardRefused, ProviderError
 from clawd.ids import new_id
 from clawd.llm.port import ChatModel, ChatRequest, Reply
@@ -35,8 +35,8 @@ class Conversation(Protocol):
         """Make the history shorter after the endpoint refused it; False when that is impossible."""
         ...
 
-    async def keep(self, *messages: ChatMessage) -> None:
-        """Add to the transcript; durable when this returns."""
+    async def keep(self, *messages: ChatMessage, partial: bool = False) -> None:
+        """Add to the transcript; durable when this returns. ``partial``: cut off by a cancel."""
         ...
 
     def steered(self) -> list[str]:
@@ -73,10 +73,10 @@ class Failed:
 
 
 async def run_turn(
-    turn: Turn, model: ChatModel, conversation: Conversation, tools: Mapping[str, Tool]
+    turn: Turn, model: ChatModel, conversation: Conversation, tools: Toolset
 ) -> Finished | Failed:
     """Run the loop from what the conversation holds to the final text."""
-    schemas = tuple(tool.schema() for tool in tools.values())
+    schemas = tuple(tool.schema() for tool in tools.all())
     try:
         for _ in range(turn.max_model_calls):
             for line in conversation.steered():
@@ -149,13 +149,13 @@ async def _stream(turn: Turn, model: ChatModel, request: ChatRequest, conversati
             _emit(turn, events.TextMessageEnd, message_id=message_id, full_content=text, partial=True)
             # What a human stopped stays said; what a fault cut off is asked for again.
             if isinstance(error, asyncio.CancelledError):
-                await conversation.keep(assistant(text))
+                await conversation.keep(assistant(text), partial=True)
         raise
     raise ProviderError("provider_garbage", "the model's stream ended without a reply", retryable=True)
 
 
 async def _run_tools(
-    turn: Turn, conversation: Conversation, tools: Mapping[str, Tool], calls: tuple[ToolCall, ...]
+    turn: Turn, conversation: Conversation, tools: Toolset, calls: tuple[ToolCall, ...]
 ) -> None:
     """Run the calls side by side; each has exactly one result, also when the turn is cancelled."""
     results: dict[str, str] = {}
@@ -174,15 +174,13 @@ async def _run_tools(
         )
 
 
-async def _run_tool(turn: Turn, tools: Mapping[str, Tool], call: ToolCall) -> str:
+async def _run_tool(turn: Turn, tools: Toolset, call: ToolCall) -> str:
     began = time.perf_counter()
     name = call.function.name
     try:
         arguments = parse_arguments(call.function.arguments)
         _emit(turn, events.ToolCallStart, tool_call_id=call.id, tool_name=name, arguments=arguments)
         tool = tools.get(name)
-        if tool is None:
-            raise unknown_tool(name, tools)
         async with asyncio.timeout(tool.declaration.seconds):
             result = (await tool.call(arguments)).render()
     except ClawdError as error:

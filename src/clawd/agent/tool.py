@@ -11,13 +11,14 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar, get_type_hints
 
 import msgspec
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
-from clawd.errors import Invalid
+from clawd.errors import Invalid, Refused
 from clawd.messages import JSON
 
 
@@ -113,13 +114,41 @@ def tool(
 
 def bind(*toolboxes: object) -> dict[str, Tool]:
     """The tools of the toolboxes by name, bound to them."""
-    tools: dict[str, Tool] = {}
-    for toolbox in toolboxes:
-        for name in dir(type(toolbox)):
-            declaration = getattr(getattr(type(toolbox), name), "__tool__", None)
-            if isinstance(declaration, Declaration):
-                tools[declaration.name] = Tool(declaration, getattr(toolbox, name))
-    return tools
+    return {
+        declaration.name: Tool(declaration, getattr(toolbox, declaration.name))
+        for toolbox in toolboxes
+        for declaration in _declared(type(toolbox))
+    }
+
+
+@cache
+def _declared(kind: type) -> tuple[Declaration, ...]:
+    found = (getattr(member, "__tool__", None) for member in vars(kind).values())
+    return tuple(declaration for declaration in found if isinstance(declaration, Declaration))
+
+
+class Toolset:
+    """The tools of one turn; what is permitted is asked when the list is made *and* at each call."""
+
+    def __init__(self, tools: dict[str, Tool], permitted: Callable[[str], bool] = lambda _: True) -> None:
+        self._tools = tools
+        self._permitted = permitted
+
+    def names(self) -> list[str]:
+        """The tools that may be called now."""
+        return [name for name in self._tools if self._permitted(name)]
+
+    def all(self) -> list[Tool]:
+        """The permitted tools."""
+        return [self._tools[name] for name in self.names()]
+
+    def get(self, name: str) -> Tool:
+        """A tool by name; ``Invalid`` for an unknown one, ``Refused`` for one that is denied."""
+        if name not in self._tools:
+            raise unknown_tool(name, self.names())
+        if not self._permitted(name):
+            raise Refused("tool_denied", f"this session may not use {name}", hint=f"tools: {', '.join(self.names())}")
+        return self._tools[name]
 
 
 def parse_arguments(text: str) -> JSON:

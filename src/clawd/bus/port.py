@@ -8,7 +8,7 @@ import msgspec
 
 from clawd.lineage import Lineage
 
-Kind = Literal["prompt", "message", "task"]
+Kind = Literal["turn", "message", "task"]
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -26,8 +26,9 @@ class Envelope(msgspec.Struct, frozen=True):
 
     @property
     def rank(self) -> tuple[int, int]:
-        """What starts first: the operator's own lines, then by priority (then by acceptance)."""
-        return (0 if self.kind == "prompt" else 1, -self.priority)
+        """What starts first: turns that are in the transcript already (the operator's own lines, and
+        turns to go on with), then by priority, then by acceptance."""
+        return (0 if self.kind == "turn" else 1, -self.priority)
 
 
 class Inbox(Protocol):

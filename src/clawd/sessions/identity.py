@@ -1,0 +1,86 @@
+"""Who a session is: its identity files, read into a frozen value."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from clawd.config.schema import IdentityLimits
+from clawd.errors import ClawdError
+from clawd.storage.files import read_text_within
+
+FILES = ("IDENTITY.md", "SOUL.md", "USER.md", "MEMORY.md")
+
+Signature = tuple[tuple[int, int, int] | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityFile:
+    """One file as it enters the prompt; ``problem`` says in a line why it is cut or missing."""
+
+    name: str
+    text: str
+    size: int
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The identity of a session at one moment."""
+
+    files: tuple[IdentityFile, ...]
+    signature: Signature
+
+    def prompt(self) -> list[tuple[str, str]]:
+        """The parts of the system prompt, in order: heading and text, without the empty ones."""
+        parts = []
+        for file in self.files:
+            text = file.text.strip()
+            if file.problem and text:
+                text += f"\n\n[clawd: {file.problem}]"
+            if text:
+                parts.append((file.name.removesuffix(".md"), text))
+        return parts
+
+    def problems(self) -> list[str]:
+        """What the operator should know of the files."""
+        return [file.problem for file in self.files if file.problem]
+
+
+def signature(workspace: Path) -> Signature:
+    """What tells whether any identity file has changed: time, size and inode of each."""
+    seen: list[tuple[int, int, int] | None] = []
+    for name in FILES:
+        try:
+            status = os.stat(workspace / name)
+        except OSError:
+            seen.append(None)
+        else:
+            seen.append((status.st_mtime_ns, status.st_size, status.st_ino))
+    return tuple(seen)
+
+
+def read_identity(workspace: Path, limits: IdentityLimits) -> Identity:
+    """Read the files (blocking). A file that cannot be read is a problem, never an error."""
+    taken = signature(workspace)
+    left = limits.total_bytes
+    files = []
+    for name in FILES:
+        file = _read(workspace, name, min(left, limits.file_bytes))
+        left -= len(file.text.encode())
+        files.append(file)
+    return Identity(tuple(files), taken)
+
+
+def _read(workspace: Path, name: str, limit: int) -> IdentityFile:
+    try:
+        found = read_text_within(workspace, name, max(0, limit))
+    except ClawdError as error:
+        return IdentityFile(name, "", 0, error.message)
+    if found is None:
+        return IdentityFile(name, "", 0)
+    problem = ""
+    if found.cut:
+        problem = f"{name} has {found.size} bytes and is cut to {limit}; shorten it or raise identity.fileBytes"
+    return IdentityFile(name, found.text, found.size, problem)

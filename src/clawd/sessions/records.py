@@ -1,0 +1,73 @@
+"""The lines of ``history.jsonl``: turns, chat messages, summaries, conversations."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from clawd.lineage import Lineage
+from clawd.messages import JSON, ChatMessage, Usage
+
+TriggerKind = Literal["user", "message", "task", "schedule", "client"]
+TurnStatus = Literal["queued", "running", "waiting", "finished", "failed", "cancelled", "steered"]
+
+OPEN: frozenset[TurnStatus] = frozenset({"queued", "running", "waiting"})
+"""The states of a turn that is still to be run, or to be gone on with."""
+
+
+class Trigger(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Why a turn starts: a user's line, messages or a task by their ids."""
+
+    kind: TriggerKind
+    source: str
+    ids: tuple[str, ...] = ()
+    text: str = ""
+
+
+class Line(msgspec.Struct, frozen=True, rename="camel", tag_field="type", omit_defaults=True, kw_only=True):
+    """What every line has; the last line for an id wins."""
+
+    id: str
+    conversation: str
+    time: str
+
+
+class TurnRecord(Line, frozen=True, tag="turn", kw_only=True):
+    """A turn: accepted, started, and how it ended.
+
+    ``attempt`` counts its starts, ``crashes`` those that the daemon did not survive.
+    """
+
+    trigger: Trigger
+    status: TurnStatus
+    lineage: Lineage
+    attempt: int = 0
+    crashes: int = 0
+    started_at: str | None = None
+    ended_at: str | None = None
+    usage: Usage | None = None
+    error: JSON | None = None
+
+
+class MessageRecord(Line, frozen=True, tag="message", kw_only=True):
+    """A chat message; ``partial`` when the model was stopped in the middle of it."""
+
+    turn: str
+    trigger: TriggerKind
+    message: ChatMessage
+    partial: bool = False
+
+
+class SummaryRecord(Line, frozen=True, tag="summary", kw_only=True):
+    """What stands for all messages up to ``upto`` in a request; "" where they were dropped."""
+
+    upto: str
+    text: str
+
+
+class ConversationRecord(Line, frozen=True, tag="conversation", kw_only=True):
+    """A new conversation begins."""
+
+
+Record = TurnRecord | MessageRecord | SummaryRecord | ConversationRecord

@@ -1,0 +1,58 @@
+"""What was said of sessions at run time: created ones, and an overlay over the configured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from clawd.messages import JSON
+from clawd.storage.jsonl import Log
+from clawd.storage.writer import Writer
+
+
+class SessionRecord(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """One line of ``state/sessions.jsonl``; the last line for an id wins.
+
+    ``settings`` is an entry of ``sessions`` as it would stand in ``config.json`` when ``created``
+    is true; otherwise only the keys that a command changed. ``base`` holds what the configuration
+    said under those keys then: an edit there wins.
+    """
+
+    id: str
+    time: str
+    settings: JSON
+    created: bool = False
+    created_by: str = ""
+    depth: int = 0
+    removed: bool = False
+    base: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class Registry:
+    """The fold over ``state/sessions.jsonl``."""
+
+    def __init__(self, path: Path, writer: Writer) -> None:
+        self._log = Log(path, SessionRecord, writer)
+        self._records: dict[str, SessionRecord] = {}
+
+    def load(self) -> list[str]:
+        """Read the file (blocking); what was wrong with it, in words."""
+        loaded = self._log.load()
+        self._records = dict(loaded.records)
+        return [str(problem) for problem in loaded.problems]
+
+    def created(self) -> list[SessionRecord]:
+        """The sessions that were made at run time and are still there."""
+        return [record for record in self._records.values() if record.created and not record.removed]
+
+    def get(self, session_id: str) -> SessionRecord | None:
+        """What was said of a session."""
+        record = self._records.get(session_id)
+        return record if record is not None and not record.removed else None
+
+    async def put(self, record: SessionRecord) -> None:
+        """Store a record; durable when this returns."""
+        await self._log.append(record)
+        self._records[record.id] = record

@@ -1,0 +1,47 @@
+"""What every session is given from outside: it looks nothing up by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from clawd.bus.port import MessageBus
+from clawd.comms.assignments import Clock
+from clawd.comms.manager import SessionCommsManager
+from clawd.config.schema import Config, SessionSettings
+from clawd.events import Event
+from clawd.llm.port import ChatModel
+from clawd.sessions.gate import Gate
+from clawd.storage.writer import Writer
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The model that serves a turn, its name, and how many tokens it reads at most."""
+
+    model: ChatModel
+    name: str
+    window: int
+
+
+class Models(Protocol):
+    """Finds the model of a session."""
+
+    async def choose(self, settings: SessionSettings) -> Chosen:
+        """The model for a session's next turn; ``ProviderError`` when its template is held."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The rooms below, as a session uses them."""
+
+    comms: SessionCommsManager
+    bus: MessageBus
+    writer: Writer
+    clock: Clock
+    gate: Gate
+    models: Models
+    config: Callable[[], Config]
+    emit: Callable[[Event], object]

@@ -1,0 +1,228 @@
+"""A session is an actor: an inbox, an identity, a conversation, one turn at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from clawd.bus.port import Envelope
+from clawd.comms.manager import Status
+from clawd.comms.post import expired
+from clawd.config.schema import SessionSettings
+from clawd.errors import Invalid, NotFound, Refused
+from clawd.events import Notice, PromptQueued
+from clawd.ids import OPERATOR, new_id, now
+from clawd.lineage import Lineage, begin
+from clawd.sessions.identity import Identity, read_identity, signature
+from clawd.sessions.prompt import situation, stable_part
+from clawd.sessions.records import Trigger, TurnRecord
+from clawd.sessions.services import Services
+from clawd.sessions.transcript import Transcript
+from clawd.sessions.turns import TurnRunner, turn_envelope
+
+Mode = Literal["queue", "steer", "interrupt"]
+MAX_PROMPT_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A user line that is durable: its turn, and how many come before it."""
+
+    turn: str
+    state: Literal["started", "queued", "steered"]
+    ahead: int
+
+
+class Session:
+    """Takes requests from its inbox, in their order, and runs one turn for each."""
+
+    def __init__(self, settings: SessionSettings, workspace: Path, services: Services, created_by: str = "") -> None:
+        self.settings = settings
+        self.workspace = workspace
+        self.created_by = created_by
+        self.transcript = Transcript(workspace, services.writer)
+        self.running: TurnRecord | None = None
+        self.since = ""
+        self.failed = ""
+        self._services = services
+        self._inbox = services.bus.register(settings.id)
+        self._identity: Identity | None = None
+        self._news: list[str] = []
+        self._task: asyncio.Task[None] | None = None
+        self._stopped_by = ""
+        self._steers: list[TurnRecord] = []
+        self._runner = TurnRunner(
+            lambda: self.settings, workspace, self.transcript, self._prompt, self._steered, services
+        )
+
+    @property
+    def id(self) -> str:
+        """The session's id."""
+        return self.settings.id
+
+    def status(self) -> Status:
+        """What the session is doing."""
+        if self.failed:
+            return "failed"
+        return "busy" if self.running else "idle"
+
+    def queue(self) -> int:
+        """How many requests wait."""
+        return len(self._inbox.waiting())
+
+    def load(self) -> list[str]:
+        """Read the transcript (blocking); what was wrong with it, in words."""
+        return self.transcript.load()
+
+    async def run(self) -> None:
+        """Serve the inbox until cancelled; goes on with the turns that a crash left open."""
+        if not self.transcript.conversation:
+            await self.transcript.begin()
+        for turn in self.transcript.turns.values():
+            self._services.bus.publish(turn_envelope(turn, self.id))
+        while True:
+            envelope = await self._inbox.next()
+            turn = await self._take(envelope)
+            if turn is not None:
+                await self._run(turn)
+
+    async def prompt(self, text: str, mode: Mode = "queue", *, lineage: Lineage | None = None) -> Accepted:
+        """Accept a line of the operator; durable when this returns."""
+        if not text.strip():
+            raise Invalid("empty_prompt", "there is nothing to say", hint="write a line")
+        try:
+            size = len(text.encode())
+        except UnicodeEncodeError:
+            raise Invalid("invalid_unicode", "the line has a lone surrogate", hint="send valid Unicode") from None
+        if size > MAX_PROMPT_BYTES:
+            raise Invalid("too_large", f"the line has {size} bytes, the limit is {MAX_PROMPT_BYTES}")
+        turn = TurnRecord(
+            id=new_id("turn"), conversation=self.transcript.conversation, time=now(), status="queued",
+            trigger=Trigger("user", OPERATOR, text=text), lineage=lineage or begin("operator"),
+        )  # fmt: skip
+        await self.transcript.append(turn)
+        if mode == "steer" and self.running is not None:
+            self._steers.append(turn)
+            return Accepted(turn.id, "steered", 0)
+        waiting = [e for e in self._inbox.waiting() if e.kind == "turn"]
+        ahead = len(waiting) + (self.running is not None and mode != "interrupt")
+        self._services.emit(
+            PromptQueued(session=self.id, trace=turn.lineage.trace, run_id=turn.id, text=text, ahead=ahead)
+        )
+        self._services.bus.publish(turn_envelope(turn, self.id))
+        if mode == "interrupt":
+            await self.cancel(by=OPERATOR)
+        return Accepted(turn.id, "queued" if ahead else "started", ahead)
+
+    async def cancel(self, turn_id: str | None = None, *, by: str) -> TurnRecord | None:
+        """Stop the running turn, or withdraw one that waits; ``None`` when there is none."""
+        running = self.running
+        if running is not None and turn_id in (None, running.id):
+            self._stopped_by = by
+            if self._task is not None:
+                self._task.cancel()
+            return running
+        if turn_id is None:
+            return None
+        turn = self.transcript.turns.get(turn_id)
+        if turn is None:
+            raise NotFound("unknown_turn", f"session {self.id} has no open turn {ascii(turn_id[:80])}")
+        self._services.bus.withdraw(self.id, turn_id)
+        self._steers = [steer for steer in self._steers if steer.id != turn_id]
+        await self._runner.cancelled(turn, by)
+        return turn
+
+    async def reset(self) -> str:
+        """Begin another conversation; mail and tasks stay as they are."""
+        if self.running is not None:
+            raise Refused("busy", f"session {self.id} is in a turn", hint="stop it first, or wait until it ends")
+        return await self.transcript.begin()
+
+    def configure(self, settings: SessionSettings) -> None:
+        """Take new settings; a running turn keeps its prompt, model and history."""
+        self.settings = settings
+
+    def tell(self, line: str) -> None:
+        """One line for the next prompt: a visible session came or went."""
+        self._news = [*self._news[-9:], line]
+
+    async def identity(self) -> Identity:
+        """The identity files as they are now."""
+        limits = self._services.config().identity
+        current = self._identity
+        if current is None or signature(self.workspace) != current.signature:
+            current = await asyncio.to_thread(read_identity, self.workspace, limits)
+            known = set(self._identity.problems()) if self._identity else set()
+            for problem in current.problems():
+                if problem not in known:
+                    self._services.emit(Notice(session=self.id, code="identity", text=problem, level="warning"))
+            self._identity = current
+        return current
+
+    async def prompt_parts(self) -> list[tuple[str, str]]:
+        """The parts of the system prompt by name."""
+        identity = await self.identity()
+        return [(name.lower(), text) for name, text in identity.prompt()] + [("situation", self._situation([]))]
+
+    def _situation(self, news: list[str]) -> str:
+        comms = self._services.comms
+        tools = self.settings.tools
+        permissions = "You cannot run commands." if not tools.exec else "You may run commands."
+        return situation(
+            self.id, str(self.workspace), permissions, comms.directory.find(self.id),
+            a2a=self.settings.a2a.enabled, unread=comms.post.box(self.id).unread(),
+            open_tasks=len(comms.board.open_for(worker=self.id)), news=news,
+        )  # fmt: skip
+
+    async def _prompt(self) -> str:
+        news, self._news = self._news, []
+        parts = (stable_part(await self.identity()), self._situation(news))
+        return "\n\n".join(part for part in parts if part)
+
+    def _steered(self) -> list[str]:
+        lines, self._steers = self._steers, []
+        for turn in lines:
+            self._services.clock.later(0, lambda turn=turn: self._mark_steered(turn))
+        return [turn.trigger.text for turn in lines]
+
+    async def _mark_steered(self, turn: TurnRecord) -> None:
+        await self.transcript.change(turn, status="steered", ended_at=now())
+
+    async def _take(self, envelope: Envelope) -> TurnRecord | None:
+        """The turn that an envelope asks for; ``None`` when it has been had already."""
+        if envelope.kind == "turn":
+            return self.transcript.turns.get(envelope.id)
+        claimed = {i for turn in self.transcript.turns.values() for i in turn.trigger.ids}
+        if envelope.kind == "task":
+            ids = () if envelope.id in claimed else (envelope.id,)
+            task = self._services.comms.board.find(envelope.id)
+            source = task.from_session if task else ""
+        else:
+            same = self._inbox.take_all("message", envelope.lineage.trace)
+            box = self._services.comms.post.box(self.id)
+            found = [box.get(e.id) for e in (envelope, *same) if e.id not in claimed]
+            waiting = sorted((m for m in found if m and m.waits and not expired(m)), key=lambda m: (-m.priority, m.id))
+            ids = tuple(m.id for m in waiting)
+            source = ", ".join(dict.fromkeys(m.from_ for m in waiting))
+        if not ids:
+            return None
+        trigger = Trigger(envelope.kind, source, ids)
+        return TurnRecord(
+            id=new_id("turn"), conversation=self.transcript.conversation, time=now(), status="queued",
+            trigger=trigger, lineage=envelope.lineage,
+        )  # fmt: skip
+
+    async def _run(self, turn: TurnRecord) -> None:
+        self.running, self.since, self._stopped_by = turn, now(), ""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._task = group.create_task(self._runner.run(turn))
+            if self._stopped_by:
+                await self._runner.cancelled(turn, self._stopped_by)
+        finally:
+            self.running = self._task = None
+            for steer in self._steers:
+                self._services.bus.publish(turn_envelope(steer, self.id))
+            self._steers = []

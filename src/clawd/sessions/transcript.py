@@ -1,0 +1,154 @@
+"""One session's transcript: a fold over ``history.jsonl``. The file keeps everything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from clawd.agent.context import tokens_of
+from clawd.agent.history import mended
+from clawd.ids import new_id, now
+from clawd.messages import ChatMessage, Usage, user
+from clawd.sessions.records import (
+    OPEN,
+    ConversationRecord,
+    MessageRecord,
+    Record,
+    SummaryRecord,
+    TriggerKind,
+    TurnRecord,
+)
+from clawd.storage.jsonl import Log
+from clawd.storage.writer import Writer
+
+FILE_NAME = "history.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A message of the current conversation, with the tokens that it takes."""
+
+    record: MessageRecord
+    tokens: int
+
+
+class Transcript:
+    """The current conversation in memory, and every turn that has not ended."""
+
+    def __init__(self, workspace: Path, writer: Writer) -> None:
+        self._log = Log[Record](workspace / FILE_NAME, Record, writer)
+        self.conversation = ""
+        self.turns: dict[str, TurnRecord] = {}
+        self.usage = Usage()
+        self.last_activity = ""
+        self._messages: list[Kept] = []
+        self._summary: SummaryRecord | None = None
+
+    def load(self) -> list[str]:
+        """Read the file (blocking); what was wrong with it, in words."""
+        loaded = self._log.load()
+        for record in loaded.records.values():
+            self._fold(record)
+        return [str(problem) for problem in loaded.problems]
+
+    async def append(self, *records: Record) -> None:
+        """Add lines; durable when this returns."""
+        await self._log.append(*records)
+        for record in records:
+            self._fold(record)
+
+    async def change(self, turn: TurnRecord, *more: Record, **fields: Any) -> TurnRecord:
+        """A turn's next state (with further lines in the same append)."""
+        changed = msgspec.structs.replace(turn, time=now(), **fields)
+        await self.append(changed, *more)
+        return changed
+
+    async def begin(self) -> str:
+        """Begin another conversation; its id."""
+        conversation = new_id("conv")
+        await self.append(ConversationRecord(id=conversation, conversation=conversation, time=now()))
+        return conversation
+
+    def message(
+        self, turn: TurnRecord, message: ChatMessage, *, partial: bool = False
+    ) -> MessageRecord:
+        """The line for a chat message of this turn."""
+        kind: TriggerKind = turn.trigger.kind
+        return MessageRecord(
+            id=new_id("line"), conversation=turn.conversation, time=now(), turn=turn.id,
+            trigger=kind, message=message, partial=partial,
+        )  # fmt: skip
+
+    def of_turn(self, turn_id: str) -> list[ChatMessage]:
+        """The messages of one turn, as far as they are in the current conversation."""
+        return [kept.record.message for kept in self._messages if kept.record.turn == turn_id and not kept.record.partial]
+
+    def records(self) -> list[MessageRecord]:
+        """The messages of the current conversation, those behind a summary too."""
+        return [kept.record for kept in self._messages]
+
+    def live(self) -> list[Kept]:
+        """The messages that no summary stands for."""
+        if self._summary is None:
+            return self._messages
+        upto = self._summary.upto
+        index = next((i for i, kept in enumerate(self._messages) if kept.record.id == upto), -1)
+        return self._messages[index + 1 :]
+
+    def view(self, running: str = "") -> list[ChatMessage]:
+        """What a request holds behind the system prompt; ``running`` is the turn that goes on."""
+        messages = [
+            kept.record.message
+            for kept in self.live()
+            if not (kept.record.partial and kept.record.turn == running)
+        ]
+        opening = [] if self._summary is None else [user(_opening(self._summary))]
+        return opening + mended(messages)
+
+    def tokens(self) -> int:
+        """About how many tokens the view takes."""
+        summary = tokens_of(user(_opening(self._summary))) if self._summary else 0
+        return summary + sum(kept.tokens for kept in self.live())
+
+    def summary(self) -> str:
+        """The text that stands for older messages, "" where there is none."""
+        return self._summary.text if self._summary else ""
+
+    async def summarised(self, upto: MessageRecord, text: str) -> None:
+        """From now on ``text`` stands for everything up to this message."""
+        await self.append(
+            SummaryRecord(id=new_id("line"), conversation=self.conversation, time=now(), upto=upto.id, text=text)
+        )
+
+    def _fold(self, record: Record) -> None:
+        self.last_activity = max(self.last_activity, record.time)
+        match record:
+            case ConversationRecord():
+                self.conversation = record.id
+                self._messages = []
+                self._summary = None
+            case TurnRecord():
+                self._fold_turn(record)
+            case MessageRecord() if record.conversation == self.conversation:
+                self._messages.append(Kept(record, tokens_of(record.message)))
+            case SummaryRecord() if record.conversation == self.conversation:
+                self._summary = record
+            case _:
+                pass
+
+    def _fold_turn(self, turn: TurnRecord) -> None:
+        if turn.status in OPEN:
+            self.turns[turn.id] = turn
+            return
+        self.turns.pop(turn.id, None)
+        if turn.usage is not None:
+            self.usage += turn.usage
+
+
+def _opening(summary: SummaryRecord) -> str:
+    if not summary.text:
+        return "[clawd: the oldest messages of this conversation were dropped to make it fit]"
+    return f"[clawd: a summary of the conversation so far]\n{summary.text}"

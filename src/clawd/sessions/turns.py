@@ -1,0 +1,239 @@
+"""Running one turn of a session: from its trigger to its end, and telling who must know."""
+
+from __future__ import annotations
+
+import asyncio
+import fnmatch
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from clawd.agent.loop import Failed, Finished, Turn, run_turn
+from clawd.agent.tool import Toolset, bind
+from clawd.bus.port import Envelope
+from clawd.comms.caller import Caller
+from clawd.comms.models import SessionMessage
+from clawd.comms.post import MAX_DELIVERIES
+from clawd.comms.task_tools import TaskTools
+from clawd.comms.tools import MessageTools, SessionTools
+from clawd.config.schema import SessionSettings, ToolSettings, limits_for
+from clawd.errors import ClawdError, GuardRefused, Refused
+from clawd.events import Notice, RunFailed, RunStarted
+from clawd.ids import now
+from clawd.messages import ChatMessage, Usage, user
+from clawd.sessions.conversation import TurnConversation
+from clawd.sessions.gate import Slot
+from clawd.sessions.records import TurnRecord
+from clawd.sessions.services import Services
+from clawd.sessions.transcript import Transcript
+from clawd.sessions.triggers import messages_text, task_text
+
+MAX_STARTS = 3
+"""How often a turn is started that the daemon does not survive."""
+
+
+class TurnRunner:
+    """Runs the turns of one session, one at a time."""
+
+    def __init__(
+        self,
+        settings: Callable[[], SessionSettings],
+        workspace: Path,
+        transcript: Transcript,
+        prompt: Callable[[], Awaitable[str]],
+        steered: Callable[[], list[str]],
+        services: Services,
+    ) -> None:
+        self._settings = settings
+        self._workspace = workspace
+        self._transcript = transcript
+        self._prompt = prompt
+        self._steered = steered
+        self._services = services
+
+    async def run(self, turn: TurnRecord) -> None:
+        """Run an open turn of the transcript, and settle what comes of it."""
+        async with self._services.gate.slot() as slot:
+            started = await self._start(turn)
+            if started is None:
+                return
+            caller, run = self._bind(started, slot)
+            try:
+                outcome = await self._outcome(started, caller, run)
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # noqa: BLE001 - settled like any failure, and shown
+                outcome = Failed(ClawdError("internal_error", f"{type(error).__name__}: {error}"))
+                self._emit_failed(started, outcome.error)
+            await self._settle(started, caller, run, outcome)
+
+    async def cancelled(self, turn: TurnRecord, by: str) -> None:
+        """The turn was stopped for good: its messages are read, its task is cancelled."""
+        turn = self._transcript.turns.get(turn.id, turn)
+        error = {"error": "cancelled", "message": f"cancelled by {by}"}
+        await self._transcript.change(turn, status="cancelled", ended_at=now(), error=error)
+        await self._services.comms.post.read(self._messages(turn))
+        for task_id in turn.trigger.ids if turn.trigger.kind == "task" else ():
+            task = self._services.comms.board.find(task_id)
+            if task is not None and not task.final:
+                await self._services.comms.tasks.end(task, "cancelled", reason=f"its turn was stopped by {by}")
+
+    async def _start(self, turn: TurnRecord) -> TurnRecord | None:
+        """Make the turn durable as running, with its user message when it is new."""
+        crashes = turn.crashes + (turn.status == "running")
+        if crashes >= MAX_STARTS:
+            error = Refused("started_too_often", f"the daemon died {crashes} times while this turn ran")
+            turn = await self._transcript.change(turn, crashes=crashes)
+            self._emit_failed(turn, error)
+            await self._fail(turn, self._caller(turn), error)
+            return None
+        text = await self._trigger_text(turn)
+        if text is None:
+            await self._transcript.change(turn, status="cancelled", ended_at=now())
+            return None
+        known = bool(self._transcript.of_turn(turn.id))
+        turn_now = TurnRecord(
+            id=turn.id, conversation=turn.conversation if known else self._transcript.conversation, time=now(),
+            trigger=turn.trigger, status="running", lineage=turn.lineage, attempt=turn.attempt + 1,
+            crashes=crashes, started_at=turn.started_at or now(), usage=turn.usage,
+        )  # fmt: skip
+        lines = [] if known else [self._transcript.message(turn_now, user(text))]
+        await self._transcript.append(turn_now, *lines)
+        await self._services.comms.post.delivered(self._messages(turn_now))
+        settings = self._settings()
+        self._services.emit(
+            RunStarted(
+                session=settings.id, trace=turn.lineage.trace, run_id=turn.id, agent_name=settings.name,
+                trigger=turn.trigger.kind, input_message=turn.trigger.text or text,
+                source=turn.trigger.source, attempt=turn_now.attempt,
+            )  # fmt: skip
+        )
+        return turn_now
+
+    async def _trigger_text(self, turn: TurnRecord) -> str | None:
+        if turn.trigger.kind == "message":
+            return messages_text(self._messages(turn))
+        if turn.trigger.kind == "task":
+            task = await self._services.comms.tasks.start(turn.trigger.ids[0])
+            return task_text(task) if task else None
+        return turn.trigger.text
+
+    async def _outcome(self, turn: TurnRecord, caller: Caller, run: Turn) -> Finished | Failed:
+        said = self._transcript.of_turn(turn.id)
+        if said and _is_final(said[-1]):
+            # The daemon died between the last word and settling it: nothing is asked again.
+            return Finished(said[-1].content or "")
+        settings = self._settings()
+        try:
+            chosen = await self._services.models.choose(settings)
+        except ClawdError as error:
+            self._emit_failed(turn, error)
+            return Failed(error)
+        prompt = await self._prompt()
+        context = settings.context
+        conversation = TurnConversation(
+            self._transcript, turn, prompt, chosen.model, chosen.name,
+            window=context.max_tokens or chosen.window, threshold=context.compression_threshold,
+            keep_recent=context.keep_recent_messages, temperature=settings.provider.temperature,
+            max_output_tokens=settings.provider.max_output_tokens, steered=self._steered,
+            notice=lambda code, text: self._services.emit(
+                Notice(session=settings.id, trace=turn.lineage.trace, code=code, text=text)
+            ),
+        )  # fmt: skip
+        return await run_turn(run, chosen.model, conversation, self.toolset(caller))
+
+    def toolset(self, caller: Caller) -> Toolset:
+        """The tools of this session, bound to the caller."""
+        comms = self._services.comms
+        boxes = (MessageTools(comms, caller), SessionTools(comms, caller), TaskTools(comms, caller))
+        tools = bind(*boxes) if self._settings().a2a.enabled else {}
+        return Toolset(tools, lambda name: permitted(self._settings().tools, name))
+
+    def _bind(self, turn: TurnRecord, slot: Slot) -> tuple[Caller, Turn]:
+        settings = self._settings()
+        limits = limits_for(self._services.config(), settings)
+        run = Turn(
+            turn.id, settings.id, turn.lineage.trace, self._services.emit, limits.max_model_calls_per_turn,
+            turn.usage or Usage(),
+        )  # fmt: skip
+        return self._caller(turn, run, slot), run
+
+    def _caller(self, turn: TurnRecord, run: Turn | None = None, slot: Slot | None = None) -> Caller:
+        extra = {"pause": slot.lent} if slot else {}
+        return Caller(
+            self._settings().id, turn.lineage, turn.id, tuple(self._messages(turn)), self._task(turn),
+            run.done if run else {}, self._workspace, **extra,
+        )  # fmt: skip
+
+    def _messages(self, turn: TurnRecord) -> list[SessionMessage]:
+        if turn.trigger.kind != "message":
+            return []
+        box = self._services.comms.post.box(self._settings().id)
+        return [message for i in turn.trigger.ids if (message := box.get(i)) is not None]
+
+    def _task(self, turn: TurnRecord) -> str | None:
+        """The task that the turn works on: its own, or the one that a child's result continues."""
+        if turn.trigger.kind == "task":
+            return turn.trigger.ids[0]
+        board = self._services.comms.board
+        for message in self._messages(turn):
+            child = board.find(message.thread_id) if message.type == "task_result" else None
+            parent = board.find(child.parent_task) if child else None
+            if parent is not None and not parent.final and parent.to_session == self._settings().id:
+                return parent.id
+        return None
+
+    async def _settle(self, turn: TurnRecord, caller: Caller, run: Turn, outcome: Finished | Failed) -> None:
+        if isinstance(outcome, Failed):
+            await self._fail(turn, caller, outcome.error, run)
+            return
+        comms = self._services.comms
+        await comms.post.turn_finished(caller, outcome.text)
+        if caller.task is not None:
+            await comms.tasks.turn_finished(caller, caller.task, outcome.text)
+        await self._transcript.change(turn, status="finished", ended_at=now(), usage=run.usage)
+
+    async def _fail(self, turn: TurnRecord, caller: Caller, error: ClawdError, run: Turn | None = None) -> None:
+        comms = self._services.comms
+        again = turn.crashes < MAX_STARTS and not isinstance(error, GuardRefused)
+        if turn.trigger.kind == "task":
+            retryable = again and getattr(error, "retryable", False)
+            again = await comms.tasks.turn_failed(turn.trigger.ids[0], error, again=retryable)
+        elif turn.trigger.kind == "message":
+            again = again and turn.attempt < MAX_DELIVERIES
+            await comms.post.turn_failed(caller, error.message, final=not again)
+        else:
+            again = False
+        usage = run.usage if run else None
+        status = "waiting" if again else "failed"
+        ended = None if again else now()
+        turn = await self._transcript.change(turn, status=status, ended_at=ended, usage=usage, error=error.as_json())
+        if again:
+            self._retry_later(turn)
+
+    def _retry_later(self, turn: TurnRecord) -> None:
+        from_now = min(60.0, 0.5 * 2**turn.attempt)
+
+        async def publish() -> None:
+            self._services.bus.publish(turn_envelope(turn, self._settings().id))
+
+        self._services.clock.later(from_now, publish)
+
+    def _emit_failed(self, turn: TurnRecord, error: ClawdError) -> None:
+        session, trace = self._settings().id, turn.lineage.trace
+        self._services.emit(RunFailed(session=session, trace=trace, run_id=turn.id, error=error.as_json()))
+
+
+def turn_envelope(turn: TurnRecord, session: str) -> Envelope:
+    """The request to run an open turn of the transcript."""
+    return Envelope(turn.id, "turn", session, turn.lineage)
+
+
+def permitted(tools: ToolSettings, name: str) -> bool:
+    """Whether ``tools.allow`` and ``tools.deny`` let a session use this tool."""
+    if any(fnmatch.fnmatchcase(name, pattern) for pattern in tools.deny):
+        return False
+    return tools.allow is None or any(fnmatch.fnmatchcase(name, pattern) for pattern in tools.allow)
+
+
+def _is_final(message: ChatMessage) -> bool:
+    return message.role == "assistant" and not message.tool_calls
