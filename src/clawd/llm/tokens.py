@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 # Scripts without spaces between words: models spend about one token on each character.
-_DENSE = re.compile("[\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")
+_DENSE = re.compile(
+    "[\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]"
+)
 
 
 def estimate(text: str) -> int:

@@ -60,7 +60,7 @@ class Answer:
         choice = {"index": 0, "delta": delta, "finish_reason": finish}
         self.event(_chunk(self.model, [choice]))
 
-    def end(self, usage: Mapping[str, int] | None) -> None:
+    def end(self, usage: Mapping[str, Any] | None) -> None:
         """The usage, when it was asked for and there is one, and the end of the stream."""
         wanted = (self.body.get("stream_options") or {}).get("include_usage")
         if usage and wanted:
@@ -69,7 +69,7 @@ class Answer:
         self._writer.write(b"0\r\n\r\n")
 
     def message(
-        self, message: Mapping[str, Any], finish: str, usage: Mapping[str, int] | None
+        self, message: Mapping[str, Any], finish: str, usage: Mapping[str, Any] | None
     ) -> None:
         """The answer to a request that did not ask for a stream."""
         choice = {"index": 0, "message": message, "finish_reason": finish}

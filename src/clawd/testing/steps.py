@@ -77,7 +77,7 @@ class Gate:
         await self._open.wait()
 
 
-def say(text: str, usage: Mapping[str, int] | None = USAGE, finish: str = "stop") -> Step:
+def say(text: str, usage: Mapping[str, Any] | None = USAGE, finish: str = "stop") -> Step:
     """A text, word by word."""
 
     async def play(answer: Answer) -> None:
@@ -118,7 +118,7 @@ def raw_call(name: str | None, arguments: str, id: str | None = None) -> Step:
     return calls(Call(name, arguments, id))
 
 
-def calls(*parallel: Call | Step, text: str = "", usage: Mapping[str, int] | None = USAGE) -> Step:
+def calls(*parallel: Call | Step, text: str = "", usage: Mapping[str, Any] | None = USAGE) -> Step:
     """Several tool calls in one answer; takes ``tool(...)`` and single ``call(...)`` alike."""
     listed = [
         one for item in parallel for one in ([item] if isinstance(item, Call) else item.calls)

@@ -1,0 +1,44 @@
+"""The HTTP client that all endpoints share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx2
+
+_ERROR_LIMIT = 256 * 1024
+
+
+def online_client() -> httpx2.AsyncClient:
+    """A client with one connection pool; never follows a redirect, for it carries a key."""
+    # An agent's tool may take a minute: the connection is still there for the next call.
+    limits = httpx2.Limits(max_connections=512, max_keepalive_connections=128, keepalive_expiry=120)
+    return httpx2.AsyncClient(
+        limits=limits,
+        follow_redirects=False,
+        # A model on this machine is never asked through a proxy.
+        mounts={f"all://{name}": None for name in ("localhost", "127.0.0.1", "[::1]")},
+        event_hooks={"response": [_bound_errors]},
+    )
+
+
+async def _bound_errors(response: httpx2.Response) -> None:
+    """The client reads the body of an error to its end: there must be one."""
+    if not response.is_success and isinstance(response.stream, httpx2.AsyncByteStream):
+        response.stream = _Bounded(response.stream)
+
+
+class _Bounded(httpx2.AsyncByteStream):
+    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for data in self._stream:
+            yield data
+            size += len(data)
+            if size > _ERROR_LIMIT:
+                return
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()

@@ -1,0 +1,312 @@
+"""Chat completions through the official client, read by hand: the only importer of ``openai``.
+
+The client brings the address, the key, the connection and the errors. What it would do to each
+message of a request and to each chunk of an answer costs more than everything else in a turn, so
+the body goes in as bytes and the stream is read here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+
+import httpx2
+import openai
+
+from clawd.errors import ProviderError
+from clawd.llm import faults
+from clawd.llm.assembly import Assembly
+from clawd.llm.endpoint import Endpoint
+from clawd.llm.faults import Fault
+from clawd.llm.patience import Patience, Slots
+from clawd.llm.port import ChatRequest, Reply, TextDelta
+from clawd.llm.prices import Prices, usage_of
+from clawd.llm.wire import EventLines, decode, encode
+
+ANSWER_LIMIT = 16 * 1024 * 1024
+"""The greatest answer that is read, in bytes."""
+
+_ERROR_LIMIT = 64 * 1024
+_AFTER_DONE = 1.0
+_OPENAI = "api.openai.com"
+
+_log = logging.getLogger(__name__)
+
+
+class OpenAIChat:
+    """The models of one endpoint with one key; see ``ChatModel``.
+
+    ``timeout_seconds`` bounds the wait for a free slot and then each call with all its attempts.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        api_key: str,
+        http_client: httpx2.AsyncClient,
+        *,
+        max_concurrency: int = 8,
+        timeout_seconds: float = 600,
+        prices: Prices | None = None,
+        context_window: int = 128_000,
+        patience: Patience | None = None,
+    ) -> None:
+        self.context_window = context_window
+        self._endpoint = Endpoint(endpoint, api_key)
+        self._timeout = timeout_seconds
+        self._prices = prices or {}
+        self._patience = patience or Patience()
+        self._slots = Slots(max_concurrency)
+        self._key_is_valid = api_key.isascii() and api_key.isprintable()
+        # The retries are ours: the client's cannot be told by cause, and know nothing of streams.
+        self._client = openai.AsyncOpenAI(
+            base_url=endpoint,
+            api_key=api_key or "none",
+            max_retries=0,
+            timeout=httpx2.Timeout(None, connect=self._patience.connect),
+            http_client=http_client,
+        )
+        headers: dict[str, str | openai.Omit] = {
+            "Content-Type": "application/json",
+            "Accept": "text/event-stream",
+            "Accept-Encoding": "identity",
+        }
+        if not api_key:
+            headers["Authorization"] = openai.Omit()
+        if self._endpoint.hostname != _OPENAI:
+            # They come from the environment and are nobody else's business.
+            headers["OpenAI-Organization"] = headers["OpenAI-Project"] = openai.Omit()
+        self._options: openai.RequestOptions = {"headers": headers}
+
+    async def stream(self, request: ChatRequest) -> AsyncIterator[TextDelta | Reply]:
+        """Text as it comes, and the reply last; tried again as `docs/models.md` says.
+
+        After a fault in the middle, the text of the next attempt is held back as long as it
+        repeats what was given; when it says something else, the fault is raised.
+        """
+        if not self._key_is_valid:
+            text = f"the API key for {self._endpoint.host} has characters that no key may have"
+            hint = "check apiKey of the provider template for line breaks and quotes"
+            raise ProviderError("provider_auth", text, hint=hint)
+        body = encode(request, completion_limit=self._endpoint.hostname == _OPENAI)
+        spoken = _Spoken()
+        answer = Assembly()
+        async with self._slots.slot(self._timeout):
+            clock = asyncio.get_running_loop().time
+            deadline = clock() + self._timeout
+            for attempt in itertools.count(1):
+                spoken.begin()
+                answer = Assembly()
+                try:
+                    await self._open(deadline)
+                    async with aclosing(
+                        self._attempt(request.model, body, answer, deadline)
+                    ) as texts:
+                        async for text in texts:
+                            if new := spoken.say(text):
+                                yield TextDelta(new)
+                    spoken.end()
+                    break
+                except Fault as fault:
+                    pause = self._patience.pause(attempt) if fault.wait is None else fault.wait
+                    if attempt >= fault.attempts or clock() + pause >= deadline:
+                        raise fault.error from None
+                    _log.info("%s: attempt %d: %s", request.session, attempt, fault.error.message)
+                    spoken.fault = fault
+                    if fault.wait is not None:
+                        self._slots.close_for(pause)
+                    else:
+                        await asyncio.sleep(pause)
+        yield self._reply(request, body, answer)
+
+    async def _open(self, deadline: float) -> None:
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._slots.opened()
+        except TimeoutError:
+            raise faults.silence(self._endpoint, self._timeout, "took no request", 1) from None
+
+    async def _attempt(
+        self, model: str, body: bytes, answer: Assembly, deadline: float
+    ) -> AsyncGenerator[str, None]:
+        """One request: what each read brings of the text. Raises ``Fault``."""
+        clock = asyncio.get_running_loop().time
+        first = min(clock() + self._patience.first_token, deadline)
+        response = await self._post(model, body, first)
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._check_kind(model, response)
+            async with aclosing(self._reads(response, answer, first, deadline)) as reads:
+                lines = EventLines()
+                async for data in reads:
+                    if text := self._take(model, answer, lines, data):
+                        yield text
+        except TimeoutError:
+            raise self._silence(answer, clock() >= deadline) from None
+        except httpx2.HTTPError:
+            # What follows the finish reason (the usage, the end mark) is not worth a retry.
+            if answer.finish is None:
+                raise faults.cut(self._endpoint, len(answer.text), self._patience) from None
+        finally:
+            await response.aclose()
+        if answer.finish is None:
+            raise faults.cut(self._endpoint, len(answer.text), self._patience)
+
+    async def _reads(
+        self, response: httpx2.Response, answer: Assembly, first: float, deadline: float
+    ) -> AsyncGenerator[bytes, None]:
+        """What the network brings, each read within its limit of time."""
+        clock = asyncio.get_running_loop().time
+        size = 0
+        encoded = "content-encoding" in response.headers
+        async with aclosing(response.aiter_bytes() if encoded else response.aiter_raw()) as chunks:
+            while True:
+                # Read to the end after the last event, so that the connection can be used again.
+                begun = self._patience.idle if answer.begun else first - clock()
+                limit = clock() + (_AFTER_DONE if answer.done else begun)
+                try:
+                    async with asyncio.timeout_at(min(limit, deadline)):
+                        data = await anext(chunks, b"")
+                except TimeoutError:
+                    if answer.done:
+                        return
+                    raise
+                if not data:
+                    return
+                size += len(data)
+                if size > ANSWER_LIMIT:
+                    why = f"it is longer than {ANSWER_LIMIT // 1024**2} MiB"
+                    raise faults.garbage(self._endpoint, why)
+                yield data
+
+    async def _post(self, model: str, body: bytes, limit: float) -> httpx2.Response:
+        try:
+            async with asyncio.timeout_at(limit):
+                return await self._client.post(
+                    "/chat/completions",
+                    content=body,
+                    stream=True,
+                    cast_to=httpx2.Response,
+                    options=self._options,
+                )
+        except TimeoutError:
+            raise faults.silence(
+                self._endpoint,
+                self._patience.first_token,
+                "did not begin to answer",
+                self._patience.stall_attempts,
+            ) from None
+        except openai.APIStatusError as error:
+            response = error.response
+            raise faults.of_status(
+                response.status_code,
+                response.headers,
+                response.text,
+                model,
+                self._endpoint,
+                self._patience,
+            ) from None
+        except openai.APIConnectionError as error:
+            raise faults.of_connection(error, self._endpoint, self._patience) from None
+        except httpx2.HTTPError as error:
+            raise faults.of_connection(error, self._endpoint, self._patience) from None
+
+    async def _check_kind(self, model: str, response: httpx2.Response) -> None:
+        """A web page or a single object instead of a stream is looked at for its first part."""
+        kind = response.headers.get("content-type", "").lower()
+        if "html" not in kind and "json" not in kind:
+            return
+        data = b""
+        async with aclosing(response.aiter_bytes()) as chunks:
+            async for part in chunks:
+                data += part
+                if len(data) > _ERROR_LIMIT:
+                    break
+        if "json" in kind and b'"error"' in data:
+            raise faults.of_body(data, model, self._endpoint, self._patience)
+        raise faults.garbage(self._endpoint, f"it sent {kind} instead of a stream", data)
+
+    def _take(self, model: str, answer: Assembly, lines: EventLines, data: bytes) -> str:
+        text = ""
+        event = data
+        try:
+            for event in lines.feed(data):
+                if event == b"[DONE]":
+                    answer.done = True
+                elif event:
+                    chunk = decode(event)
+                    if chunk.error is not None:
+                        raise faults.inside_stream(
+                            chunk.error, model, self._endpoint, self._patience
+                        )
+                    text += answer.take(chunk)
+        except ValueError as error:
+            raise faults.garbage(self._endpoint, str(error), event) from None
+        return text
+
+    def _silence(self, answer: Assembly, over: bool) -> Fault:
+        patience = self._patience
+        if over:
+            return faults.silence(self._endpoint, self._timeout, "did not end its answer", 1)
+        if answer.begun:
+            return faults.silence(
+                self._endpoint,
+                patience.idle,
+                "did not go on with its answer",
+                patience.stall_attempts,
+            )
+        return faults.silence(
+            self._endpoint, patience.first_token, "said no first word", patience.stall_attempts
+        )
+
+    def _reply(self, request: ChatRequest, body: bytes, answer: Assembly) -> Reply:
+        text = answer.text
+        calls = answer.calls(call.id for message in request.messages for call in message.tool_calls)
+        if answer.nameless:
+            _log.warning(
+                "%s: dropped %d tool calls without a name", request.session, answer.nameless
+            )
+            if not calls and not text:
+                raise faults.garbage(self._endpoint, "a tool call without a name").error
+        usage = usage_of(answer.tokens, body, text, self._prices.get(request.model))
+        return Reply(text, calls, answer.finish or "stop", usage)
+
+
+class _Spoken:
+    """Lets text through once over several attempts."""
+
+    def __init__(self) -> None:
+        self.fault: Fault | None = None
+        self._said: list[str] = []
+        self._expected = ""
+
+    def begin(self) -> None:
+        """Another attempt: it has to repeat what was said."""
+        self._expected = "".join(self._said)
+
+    def say(self, text: str) -> str:
+        """What of this text is new; raises the last fault when it contradicts what was said."""
+        if self._expected:
+            if self._expected.startswith(text):
+                self._expected = self._expected[len(text) :]
+                return ""
+            if not text.startswith(self._expected):
+                raise self._contradiction()
+            text = text[len(self._expected) :]
+            self._expected = ""
+        self._said.append(text)
+        return text
+
+    def end(self) -> None:
+        """The attempt has ended well; an answer shorter than what was said is another answer."""
+        if self._expected:
+            raise self._contradiction()
+
+    def _contradiction(self) -> Fault:
+        error = (
+            self.fault.error if self.fault is not None else ProviderError("provider_cut", "cut off")
+        )
+        return Fault(error)

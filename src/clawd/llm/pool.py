@@ -1,0 +1,53 @@
+"""The models that are in use: one client for an endpoint and key, one connection pool for all."""
+
+from __future__ import annotations
+
+from clawd.llm.connections import online_client
+from clawd.llm.openai_chat import OpenAIChat
+from clawd.llm.patience import Patience
+from clawd.llm.port import ChatModel
+from clawd.llm.prices import Prices
+
+
+class ModelPool:
+    """Makes a model once for each set of arguments; close it when the last turn has ended."""
+
+    def __init__(self, patience: Patience | None = None) -> None:
+        self._patience = patience or Patience()
+        self._models: dict[object, OpenAIChat] = {}
+        self._online = online_client()
+
+    def model(
+        self,
+        endpoint: str,
+        api_key: str = "",
+        *,
+        max_concurrency: int = 8,
+        timeout_seconds: float = 600,
+        prices: Prices | None = None,
+        context_window: int = 128_000,
+    ) -> ChatModel:
+        """The model behind an endpoint; the same one for the same arguments.
+
+        All that share it share its ``max_concurrency``. ``prices`` are USD for a million tokens
+        by model name.
+        """
+        listed = tuple(sorted((name, p.input, p.output) for name, p in (prices or {}).items()))
+        key = (endpoint, api_key, max_concurrency, timeout_seconds, listed, context_window)
+        if key not in self._models:
+            self._models[key] = OpenAIChat(
+                endpoint,
+                api_key,
+                self._online,
+                max_concurrency=max_concurrency,
+                timeout_seconds=timeout_seconds,
+                prices=prices,
+                context_window=context_window,
+                patience=self._patience,
+            )
+        return self._models[key]
+
+    async def close(self) -> None:
+        """Close every connection; calls that still run fail."""
+        self._models.clear()
+        await self._online.aclose()
