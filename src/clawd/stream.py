@@ -40,7 +40,9 @@ Filter = Callable[[Event], bool]
 class Observer(Protocol):
     """What must see an event before anyone else does (a log, metrics); never awaits."""
 
-    def __call__(self, published: Published, /) -> None: ...
+    def __call__(self, published: Published, /) -> None:
+        """Take an event in its place."""
+        ...
 
 
 class EventStream:
