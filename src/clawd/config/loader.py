@@ -56,23 +56,29 @@ class Checked:
         return self.config
 
 
-def load(home: Path, environ: Mapping[str, str]) -> Checked:
-    """Read and check ``config.json`` of a home. Blocks on the disk; never raises for the file."""
-    file = home / CONFIG_FILE
+def load(path: Path, environ: Mapping[str, str]) -> Checked:
+    """Read and check the ``config.json`` of a home. Blocks on the disk; never raises.
+
+    A path that ends in ``.json`` and is no folder is the file itself, in a home that holds it.
+    """
+    is_file = path.suffix == ".json" and not os.path.isdir(path)
+    file = (path if is_file else path / CONFIG_FILE).absolute()
+    home, name = file.parent, file.name
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as stream:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
-                return _unreadable(f"{file} is not a regular file", "Put the configuration there")
+                return _unreadable(name, f"{file} is not a regular file", "Move it away")
             if found.st_size > MAX_BYTES:
-                return _unreadable(f"{file} is larger than {MAX_BYTES} bytes", "Shorten it")
+                return _unreadable(name, f"{file} is larger than {MAX_BYTES} bytes", "Shorten it")
             content = stream.read()
     except FileNotFoundError:
-        return _unreadable(f"{file} was not found", "Run: clawd init")
+        return _unreadable(name, f"{file} was not found", "Run: clawd init")
     except OSError as error:
-        return _unreadable(f"{file} cannot be read ({error.strerror})", "Check its owner and mode")
-    return check(content, environ=environ, home=home, file=file)
+        reason = error.strerror or "unknown reason"
+        return _unreadable(name, f"{file} cannot be read ({reason})", "Check its owner and mode")
+    return check(content, name=name, environ=environ, home=home, file=file)
 
 
 def check(
@@ -151,8 +157,8 @@ def _refusal(errors: list[Problem]) -> ConfigError:
     )
 
 
-def _unreadable(message: str, hint: str) -> Checked:
-    return Checked(None, [Problem("", 0, 0, message, hint)])
+def _unreadable(name: str, message: str, hint: str) -> Checked:
+    return Checked(None, [Problem("", 0, 0, message, hint, file=name)])
 
 
 def _decode(content: bytes, name: str) -> str | Problem:

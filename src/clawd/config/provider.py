@@ -83,7 +83,7 @@ class ProviderTemplate(Record):
     @model_validator(mode="before")
     @classmethod
     def _named(cls, data: Any) -> Any:
-        return {"name": data["id"], **data} if isinstance(data, dict) and "id" in data else data
+        return {"name": data["id"], **data} if isinstance(data, dict) and data.get("id") else data
 
     @field_validator("available_models")
     @classmethod

@@ -28,14 +28,16 @@ def check_references(
     for template in config.provider_templates.values():
         yield from _template(config, template, written)
     yield from _circles(config)
-    ids = list(_ids(config))
-    yield from ids
-    unusable = {finding.path[1] for finding in ids}
+    yield from _ids(config)
+    unusable = {name for name in config.sessions if _refused_id(name)}
     for session in config.sessions.values():
         yield from check_session(config, session, written)
         if session.id not in unusable:
-            yield from check_workspace(session.workspace, session.id, home)
-    yield from _workspaces_apart(config, home)
+            wrong = list(check_workspace(session.workspace, session.id, home))
+            yield from wrong
+            unusable |= {session.id} if wrong else set()
+    usable = [each for each in config.sessions.values() if each.id not in unusable]
+    yield from _workspaces_apart(usable, home)
     talking = [each for each in config.sessions.values() if each.enabled and each.a2a.enabled]
     if len(talking) == 1:
         yield Finding(
@@ -71,7 +73,7 @@ def check_session(
         return
     template = config.template_of(session)
     model = config.model_of(session)
-    if model not in template.available_models:
+    if choice.model is not None and model not in template.available_models:
         offered = ", ".join(template.available_models)
         yield Finding(
             (*at, "model"), f"'{model}' is not offered by template '{template.id}' ({offered})"
@@ -181,12 +183,19 @@ def _unpriced(config: Config, session: SessionSettings) -> Iterator[Finding]:
         template, model, following = found, found.default_model, found.fallback
 
 
+def _refused_id(name: str) -> Invalid | None:
+    try:
+        check_session_id(name)
+    except Invalid as error:
+        return error
+    return None
+
+
 def _ids(config: Config) -> Iterator[Finding]:
     by_letters: dict[str, str] = {}
     for name in config.sessions:
-        try:
-            check_session_id(name)
-        except Invalid as error:
+        error = _refused_id(name)
+        if error is not None:
             hint = error.hint[:1].upper() + error.hint[1:]
             yield Finding(("sessions", name), error.message, hint)
             continue
@@ -247,9 +256,11 @@ def _on_disk(at: Path, folder: FilePath, home: FilePath) -> Iterator[Finding]:
         yield Finding(at, f"{shown} cannot be used ({reason})", "Use a folder inside home")
 
 
-def _workspaces_apart(config: Config, home: FilePath | None) -> Iterator[Finding]:
+def _workspaces_apart(
+    sessions: Collection[SessionSettings], home: FilePath | None
+) -> Iterator[Finding]:
     taken: dict[PurePosixPath, str] = {}
-    for session in config.sessions.values():
+    for session in sessions:
         written = PurePosixPath(session.workspace)
         try:
             path = PurePosixPath((home / written).resolve()) if home else written

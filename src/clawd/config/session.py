@@ -122,6 +122,6 @@ class SessionSettings(Record):
     @model_validator(mode="before")
     @classmethod
     def _by_id(cls, data: Any) -> Any:
-        if isinstance(data, dict) and "id" in data:
+        if isinstance(data, dict) and data.get("id"):
             return {"name": data["id"], "workspace": f"workspaces/{data['id']}", **data}
         return data

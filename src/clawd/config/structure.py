@@ -106,7 +106,7 @@ def _explain(details: Mapping[str, Any], data: Any) -> tuple[Path, Finding]:
         return path, Finding(path, f"{_KINDS[kind]}{shown or f', not {_name_of(value)}'}")
     if kind in _BOUNDS:
         words, key = _BOUNDS[kind]
-        return path, Finding(path, f"must be {words} {context[key]}{shown}")
+        return path, Finding(path, f"must be {words} {context[key]:g}{shown}")
     if kind == "literal_error":
         allowed = context["expected"].replace("'", "").replace(" or ", ", ")
         close = nearest(value, allowed.split(", ")) if isinstance(value, str) else ""
