@@ -40,6 +40,7 @@ class Shut(msgspec.Struct, frozen=True, tag="shut"):
 
 @pytest.fixture
 async def writer() -> AsyncIterator[Writer]:
+    """A writer that runs for the length of a test."""
     writer = Writer()
     writer.start()
     yield writer
@@ -48,6 +49,7 @@ async def writer() -> AsyncIterator[Writer]:
 
 @pytest.fixture
 def log(tmp_path: Path, writer: Writer) -> Log[Note]:
+    """A log that has no file yet."""
     return Log(tmp_path / "notes.jsonl", Note, writer)
 
 

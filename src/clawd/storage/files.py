@@ -44,7 +44,10 @@ def make_private_folder(path: Path) -> None:
         return
     except OSError as failure:
         raise storage_error(path, failure) from failure
-    sync_folder(path.parent)
+    try:
+        sync_folder(path.parent)
+    except OSError as failure:
+        raise storage_error(path.parent, failure) from failure
 
 
 def sync_folder(path: str | Path) -> None:

@@ -12,6 +12,7 @@ from typing import Generic
 import msgspec
 
 from clawd.errors import Invalid
+from clawd.storage.failures import storage_error
 from clawd.storage.lines import copy, open_log, pieces
 from clawd.storage.mending import Problem, mend
 from clawd.storage.parsing import Check, Identified, Line, Parser, Record
@@ -72,10 +73,13 @@ class Log(Generic[Record]):
         ``StorageError`` when the file cannot be read or is not a regular file.
         """
         self._parser.check = check
-        loaded, damaged = self._read(mending=False)
-        if damaged:
-            # Seen once more where no append can be half done, or half seen.
-            loaded, _ = self._writer.exclusively(self.path, lambda: self._read(mending=True))
+        try:
+            loaded, damaged = self._read(mending=False)
+            if damaged:
+                # Seen once more where no append can be half done, or half seen.
+                loaded, _ = self._writer.exclusively(self.path, lambda: self._read(mending=True))
+        except OSError as failure:
+            raise storage_error(self.path, failure) from failure
         return loaded
 
     async def append(self, *records: Record) -> None:
@@ -118,11 +122,10 @@ class Log(Generic[Record]):
         try:
             number = 1
             for piece in pieces(descriptor, self._read_limit):
-                records = self._parser.all(piece)
-                if records is not None:
-                    loaded.records.update([(record.id, record) for record in records])
-                    loaded.lines += len(records)
-                    number += len(records)
+                if (whole := self._parser.all(piece)) is not None:
+                    loaded.records.update(zip(*whole, strict=True))
+                    loaded.lines += len(whole[0])
+                    number += len(whole[0])
                     continue
                 for line in self._parser.each(piece, number):
                     number += 1
@@ -158,11 +161,11 @@ class Log(Generic[Record]):
         """Offset and length of each line to keep, in order of first appearance."""
         places: dict[str | int, tuple[int, int]] = {}
         for piece in pieces(descriptor, self._read_limit):
-            records = self._parser.all(piece)
-            if records is not None and piece.data is not None:
+            whole = self._parser.all(piece)
+            if whole is not None and piece.data is not None:
                 offset = piece.offset
-                for record, raw in zip(records, piece.data.split(b"\n"), strict=False):
-                    places[record.id] = offset, len(raw)
+                for key, raw in zip(whole[0], piece.data.split(b"\n"), strict=False):
+                    places[key] = offset, len(raw)
                     offset += len(raw) + 1
                 continue
             for line in self._parser.each(piece, 0):
@@ -170,6 +173,6 @@ class Log(Generic[Record]):
                     places[record.id] = line.offset + start, end - start
                 if line.reason:
                     places[line.offset] = line.offset, line.length - line.ended
-        for key, place in places.items():
-            if isinstance(key, int) or keep(key):
+        for name, place in places.items():
+            if isinstance(name, int) or keep(name):
                 yield place

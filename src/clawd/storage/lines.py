@@ -11,7 +11,7 @@ from pathlib import Path
 from clawd.errors import StorageError
 from clawd.storage.failures import storage_error
 
-PIECE_BYTES = 2**20
+PIECE_BYTES = 2**18
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import UnionType
@@ -16,6 +17,10 @@ _BOM = b"\xef\xbb\xbf"
 _BLANK = b" \t\r"
 _UNREADABLE = (ValueError, RecursionError)  # msgspec's own errors and UnicodeError are ValueErrors
 _scanner = json.JSONDecoder()
+
+# Closing brace, LF, opening brace: within one JSON value that never stands, so such an LF parts two
+# records. Where no LF is another kind, as many records as LFs means one record a line.
+_NO_BORDER = re.compile(rb"\n(?:(?<!\}\n)|(?!\{|\Z))")
 
 
 class Identified(Protocol):
@@ -57,17 +62,12 @@ class Parser(Generic[Record]):
         self._limit = limit
         self.check = check
 
-    def all(self, piece: Piece) -> list[Record] | None:
-        """The records of a piece in which every line is exactly one, otherwise ``None``."""
+    def all(self, piece: Piece) -> tuple[list[str], list[Record]] | None:
+        """Ids and records of a piece in which every line is exactly one, otherwise ``None``."""
         data = piece.data
-        if data is None or not piece.ended:
+        if data is None or not piece.ended or not data.startswith(b"{"):
             return None
-        # A closing brace, LF, an opening brace: within one JSON value that never stands, so each
-        # LF parts two records, and equal counts then mean one record a line.
-        count = data.count(b"\n")
-        if not data.startswith(b"{") or not data.endswith(b"}\n"):
-            return None
-        if data.count(b"}\n{") != count - 1:
+        if _NO_BORDER.search(data) is not None:
             return None
         try:
             if not data.isascii():
@@ -75,11 +75,12 @@ class Parser(Generic[Record]):
             records = self._decoder.decode_lines(data)
         except _UNREADABLE:
             return None
-        if len(records) != count or not all(record.id for record in records):
+        ids = [record.id for record in records]
+        if len(records) != data.count(b"\n") or "" in ids:
             return None
         if self.check is not None and any(map(self.check, records)):
             return None
-        return records
+        return ids, records
 
     def each(self, piece: Piece, number: int) -> Iterator[Line[Record]]:
         """The lines of a piece one by one, of which the first has this number."""
