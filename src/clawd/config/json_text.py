@@ -141,14 +141,16 @@ class _Reader:
                     return members
                 self.at = max(self.at, at + 1)
                 continue
+            self._skip()
+            if self.at < len(self.text) and not self._take(":"):
+                # It need not be a key then: what is shown of it is nothing.
+                self._mistake(path, f"expected ':' after the key ({self._found()})")
+                self._take("=")
+                key = ""
             inner = (*path, key)
             if key in members:
                 self._duplicate(path, key, at)
             self.document.places[inner] = at
-            self._skip()
-            if self.at < len(self.text) and not self._take(":"):
-                self._mistake(inner, f"expected ':' after the key ({self._found()})")
-                self._take("=")
             self._skip()
             members[key] = self._value(inner, depth + 1)
             self._separator(path, opened, "}")

@@ -119,14 +119,14 @@ def _usable(key: str, source: str) -> str:
             f"{where}contains a character that no key has (a space, or one outside ASCII)",
             hint="Was it pasted?",
         )
-    if _EXAMPLE.search(key):
-        raise Invalid(
-            "key_unusable", f"{where}is the example value", hint="Put your own key in its place"
-        )
     if key.startswith("$"):
         raise Invalid(
             "key_unusable",
             f"{where}begins with '$' but is no reference",
             hint="Write ${NAME} for an environment variable",
+        )
+    if _EXAMPLE.search(key):
+        raise Invalid(
+            "key_unusable", f"{where}is the example value", hint="Put your own key in its place"
         )
     return key

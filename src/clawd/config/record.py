@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 def camel(name: str) -> str:
     """The key in a file of an attribute: ``hidden_from_agents`` is ``hiddenFromAgents``."""
+    if name == "schema_":
+        return "$schema"
     first, *rest = name.rstrip("_").split("_")
     return first + "".join(part.capitalize() for part in rest)
 

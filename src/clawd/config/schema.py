@@ -72,7 +72,7 @@ class IdentityLimits(Record):
 class Config(Record):
     """A configuration in which everything refers to something that exists."""
 
-    schema_: str | None = Field(None, alias="$schema")
+    schema_: str | None = None
     provider_templates: dict[str, ProviderTemplate] = Field(default_factory=dict)
     """By id, in the order of the file; `offline` is always there, last unless written."""
     sessions: dict[str, SessionSettings] = Field(default_factory=dict)

@@ -18,7 +18,7 @@ IdentityFile = Literal["IDENTITY.md", "SOUL.md", "USER.md", "MEMORY.md"]
 class AccessRule(Record):
     """Whether sessions like these have these rights towards this one; the first match decides."""
 
-    from_: Text = Field("*", alias="from")
+    from_: Text = "*"
     """A pattern over session ids."""
     organization: Text | None = None
     """A pattern over organizations; None is this session's own."""
@@ -113,7 +113,7 @@ class SessionSettings(Record):
     """Only the keys that are set here count: ask `clawd.config.schema.limits_for`."""
     aca: Curiosity = Curiosity()
     mcp_servers: dict[str, dict[str, Any]] = Field(default_factory=dict, repr=False)
-    schedules: Listing[dict[str, Any]] = Field((), repr=False)
+    schedules: Listing[dict[str, Any]] = Field(default=(), repr=False)
     skills: Listing[Text] = ()
     kind: Literal["model", "code"] = "model"
     entrypoint: Text | None = None
