@@ -70,6 +70,28 @@ async def test_group_shares_one_sync(
     assert len(synced) <= 10
 
 
+async def test_new_files_name_is_on_disk_too(
+    writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder of a new, a removed and a replaced file is synced, once, before the answer."""
+    synced: list[int] = []
+    real = os.fsync
+
+    def recording(descriptor: int) -> None:
+        real(descriptor)
+        synced.append(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fsync", recording)
+    folder = tmp_path.stat().st_ino
+    for expected in (1, 1, 2):
+        await writer.append(tmp_path / "log", b"line\n")
+        assert synced.count(folder) == expected
+        if expected == 1 and len((tmp_path / "log").read_bytes()) > len(b"line\n"):
+            os.rename(tmp_path / "log", tmp_path / "old")
+    await writer.replace(tmp_path / "log", lambda: [b"new\n"])
+    assert synced.count(folder) == 3
+
+
 async def test_not_whole_lines_are_refused(writer: Writer, tmp_path: Path) -> None:
     """What does not end in LF never reaches a file."""
     for data in (b"", b"x", b"x\ny"):

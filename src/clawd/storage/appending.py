@@ -9,7 +9,7 @@ from collections import OrderedDict
 
 from clawd.errors import StorageError
 from clawd.storage.failures import storage_error
-from clawd.storage.files import sync_folder, write_all
+from clawd.storage.files import sync_file, sync_folder, write_all
 
 _FLAGS = (
     os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -77,7 +77,7 @@ class AppendFiles:
             self._repair(path, file)
             raise NotWritten(failure) from failure
         try:
-            os.fdatasync(file.descriptor)
+            sync_file(file.descriptor, data_only=True)
         except OSError as failure:
             # The kernel may have dropped the pages and will not say so twice: this descriptor's
             # word is worth nothing from now on, and the lines are taken back on a fresh one.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import sys
 from pathlib import Path
 
-_OPENAT2 = 437
+_OPENAT2 = 437 if sys.platform == "linux" else -1
 _RESOLVE_NO_MAGICLINKS = 0x02
 _RESOLVE_BENEATH = 0x08
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -30,7 +31,7 @@ def open_within(root: Path, name: str) -> int:
     """
     if "\0" in name:
         raise OSError(errno.EINVAL, "a file name cannot have a NUL")
-    folder = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    folder = os.open(root, getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         return _open_beneath(folder, name)
     except OSError as failure:
@@ -45,6 +46,8 @@ def open_within(root: Path, name: str) -> int:
 
 
 def _open_beneath(folder: int, name: str) -> int:
+    if _OPENAT2 < 0:
+        raise OSError(errno.ENOSYS, "openat2 is Linux's own", name)
     how = _OpenHow(_FLAGS, 0, _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS)
     number = errno.EAGAIN
     for _ in range(_RACES):

@@ -10,6 +10,7 @@ import fcntl
 import os
 import secrets
 import stat
+import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -59,6 +60,16 @@ def sync_folder(path: str | Path) -> None:
         os.close(descriptor)
 
 
+def sync_file(descriptor: int, *, data_only: bool = False) -> None:
+    """Bring the file to disk; with ``data_only`` without what reading it does not need."""
+    if sys.platform == "darwin":
+        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)  # fsync leaves it in the drive's own cache there
+    elif data_only:
+        os.fdatasync(descriptor)
+    else:
+        os.fsync(descriptor)
+
+
 def write_all(descriptor: int, data: bytes) -> None:
     """Write every byte, however few the system takes at a time."""
     written = os.write(descriptor, data)
@@ -94,7 +105,7 @@ def replace_file(path: Path, chunks: Iterable[bytes], mode: int = 0o600) -> int:
                 if chunk:
                     write_all(descriptor, chunk)
                     size += len(chunk)
-            os.fsync(descriptor)
+            sync_file(descriptor)
         finally:
             os.close(descriptor)
         os.rename(temporary, path)

@@ -14,7 +14,7 @@ from clawd.errors import StorageError
 from clawd.ids import now
 from clawd.storage.appending import AppendFiles, NotWritten
 from clawd.storage.failures import storage_error
-from clawd.storage.files import replace_file, sync_folder, write_all
+from clawd.storage.files import replace_file, sync_file, sync_folder, write_all
 from clawd.storage.lines import PIECE_BYTES, copy
 from clawd.storage.parsing import Line
 
@@ -87,7 +87,7 @@ def _keep_torn(path: Path, descriptor: int, line: Line[Any]) -> Path:
         try:
             for part in copy(descriptor, line.offset, line.length):
                 write_all(kept, part)
-            os.fsync(kept)
+            sync_file(kept)
         finally:
             os.close(kept)
         sync_folder(path.parent)
@@ -140,7 +140,7 @@ def _put_right(path: Path, descriptor: int, damaged: Sequence[Line[Any]]) -> Non
             os.ftruncate(target, last.offset)
         else:
             write_all(target, b"\n")
-        os.fsync(target)
+        sync_file(target)
     finally:
         os.close(target)
 

@@ -76,7 +76,7 @@ class Parser(Generic[Record]):
         except _UNREADABLE:
             return None
         ids = [record.id for record in records]
-        if len(records) != data.count(b"\n") or "" in ids:
+        if len(records) != data.count(b"\n") or not all(ids):
             return None
         if self.check is not None and any(map(self.check, records)):
             return None
