@@ -1,20 +1,17 @@
-"""Whether the parts of a configuration fit together: templates, models, ids, workspaces, costs."""
+"""Whether the parts of a configuration fit together: templates, models, ids, costs."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator
 from pathlib import Path as FilePath
-from pathlib import PurePosixPath
 
 from clawd.config.problem import Path
 from clawd.config.provider import OFFLINE, OFFLINE_ENDPOINT, is_loopback
 from clawd.config.schema import Config, ProviderTemplate, SessionSettings, limits_for
 from clawd.config.structure import Finding, nearest
+from clawd.config.workspaces import check_workspace, workspaces_apart
 from clawd.errors import Invalid
 from clawd.ids import check_session_id
-
-_DAEMONS = ("state", "config.json")
 
 
 def check_references(
@@ -37,7 +34,7 @@ def check_references(
             yield from wrong
             unusable |= {session.id} if wrong else set()
     usable = [each for each in config.sessions.values() if each.id not in unusable]
-    yield from _workspaces_apart(usable, home)
+    yield from workspaces_apart(usable, home)
     talking = [each for each in config.sessions.values() if each.enabled and each.a2a.enabled]
     if len(talking) == 1:
         yield Finding(
@@ -206,79 +203,3 @@ def _ids(config: Config) -> Iterator[Finding]:
                 f"session ids '{other}' and '{name}' differ only in case",
                 "Rename one of them",
             )
-
-
-def check_workspace(workspace: str, session_id: str, home: FilePath | None) -> Iterator[Finding]:
-    """What is wrong with one session's workspace, in its writing and, with a home, on the disk."""
-    at: Path = ("sessions", session_id, "workspace")
-    use = f"Use workspaces/{session_id}"
-    path = PurePosixPath(workspace)
-    shown = ascii(workspace if len(workspace) <= 120 else workspace[:120] + "…")
-    if not workspace.isprintable() or "\\" in workspace:
-        yield Finding(at, f"{shown} holds a backslash or a control character", use)
-    elif workspace.startswith("~"):
-        yield Finding(at, f"{shown} would need '~', which is not expanded here", use)
-    elif ".." in path.parts:
-        yield Finding(at, f"{shown} must not contain '..'", use)
-    elif path.is_absolute() and not (
-        home and path.is_relative_to(home) and path != PurePosixPath(home)
-    ):
-        yield Finding(at, f"{shown} is not inside the home folder", use)
-    elif path == PurePosixPath():
-        yield Finding(at, "is the home folder itself", use)
-    elif (path.relative_to(home) if home and path.is_absolute() else path).parts[0] in _DAEMONS:
-        yield Finding(at, f"{shown} belongs to the daemon", use)
-    elif home is not None:
-        yield from _on_disk(at, home / path, home)
-
-
-def _on_disk(at: Path, folder: FilePath, home: FilePath) -> Iterator[Finding]:
-    shown = ascii(str(folder))
-    try:
-        if not folder.resolve().is_relative_to(home.resolve()):
-            target = ascii(str(folder.resolve()))
-            yield Finding(at, f"{shown} leads out of the home folder, to {target}", "Use a folder")
-            return
-        existing = folder
-        while not os.path.lexists(existing):
-            existing = existing.parent
-        if not existing.is_dir():
-            yield Finding(at, f"{str(existing)!a} is not a folder", "Move it away")
-        elif not os.access(existing, os.W_OK | os.X_OK):
-            yield Finding(
-                at,
-                f"{str(existing)!a} is not writable",
-                f"Run: chmod u+rwx {str(existing)!a}",
-                "warning",
-            )
-    except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or "its links go round in a circle"
-        yield Finding(at, f"{shown} cannot be used ({reason})", "Use a folder inside home")
-
-
-def _workspaces_apart(
-    sessions: Collection[SessionSettings], home: FilePath | None
-) -> Iterator[Finding]:
-    taken: dict[PurePosixPath, str] = {}
-    for session in sessions:
-        written = PurePosixPath(session.workspace)
-        try:
-            path = PurePosixPath((home / written).resolve()) if home else written
-        except (OSError, RuntimeError, ValueError):
-            continue
-        for other, owner in taken.items():
-            if path == other:
-                words = f"is also the workspace of session '{owner}'"
-            elif path.is_relative_to(other):
-                words = f"is inside the workspace of session '{owner}'"
-            elif other.is_relative_to(path):
-                words = f"has the workspace of session '{owner}' inside it"
-            else:
-                continue
-            yield Finding(
-                ("sessions", session.id, "workspace"),
-                f"{session.workspace!a} of session '{session.id}' {words}",
-                f"Use workspaces/{session.id}",
-            )
-            break
-        taken[path] = session.id
