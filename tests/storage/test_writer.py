@@ -82,7 +82,7 @@ async def test_new_files_name_is_on_disk_too(
         synced.append(os.fstat(descriptor).st_ino)
 
     monkeypatch.setattr(os, "fsync", recording)
-    folder = tmp_path.stat().st_ino
+    folder = os.stat(tmp_path).st_ino
     for expected in (1, 1, 2):
         await writer.append(tmp_path / "log", b"line\n")
         assert synced.count(folder) == expected
