@@ -111,14 +111,14 @@ class OpenAIChat:
                     spoken.end()
                     break
                 except Fault as fault:
-                    pause = self._patience.pause(attempt) if fault.wait is None else fault.wait
+                    pause = fault.wait or self._patience.pause(attempt)
+                    if fault.wait is not None:
+                        self._slots.close_for(fault.wait)
                     if attempt >= fault.attempts or clock() + pause >= deadline:
                         raise fault.error from None
                     _log.info("%s: attempt %d: %s", request.session, attempt, fault.error.message)
                     spoken.fault = fault
-                    if fault.wait is not None:
-                        self._slots.close_for(pause)
-                    else:
+                    if fault.wait is None:
                         await asyncio.sleep(pause)
         yield self._reply(request, body, answer)
 

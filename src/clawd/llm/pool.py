@@ -13,7 +13,7 @@ class ModelPool:
     """Makes a model once for each set of arguments; close it when the last turn has ended."""
 
     def __init__(self, patience: Patience | None = None) -> None:
-        self._patience = patience or Patience()
+        self.patience = patience or Patience()
         self._models: dict[object, OpenAIChat] = {}
         self._online = online_client()
 
@@ -43,7 +43,7 @@ class ModelPool:
                 timeout_seconds=timeout_seconds,
                 prices=prices,
                 context_window=context_window,
-                patience=self._patience,
+                patience=self.patience,
             )
         return self._models[key]
 

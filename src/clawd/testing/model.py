@@ -230,6 +230,8 @@ class ScriptedModel:
                 )
             else:
                 await (await self._step(model, body)).play(answer)
+        except ConnectionError:
+            raise
         except Exception as failure:
             self._failures.append(failure)
             raise ConnectionAbortedError from failure
