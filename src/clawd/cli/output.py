@@ -65,12 +65,12 @@ class Output:
 
     def line(self, *parts: str | Styled) -> None:
         """One line (or more, when a text has several) on stdout."""
-        print(self._styled(parts, self.colour), flush=True)
+        print(styled(parts, self.colour), flush=True)
 
     def note(self, *parts: str | Styled) -> None:
         """A diagnostic on stderr, unless ``-q``."""
         if not self.quiet:
-            print(self._styled(parts, self.colour_errors), file=sys.stderr, flush=True)
+            print(styled(parts, self.colour_errors), file=sys.stderr, flush=True)
 
     def detail(self, *parts: str | Styled) -> None:
         """A diagnostic on stderr for ``-v`` alone."""
@@ -83,11 +83,9 @@ class Output:
             fields = {"code": problem.code, "message": problem.message, "hint": problem.hint}
             self.document({"schema": "clawd.error/1", "error": fields | problem.facts})
             return
-        print(
-            self._styled((("clawd: ", "red"), problem.message), self.colour_errors), file=sys.stderr
-        )
+        print(styled((("clawd: ", "red"), problem.message), self.colour_errors), file=sys.stderr)
         if problem.hint:
-            print(self._styled((f"  {problem.hint}",), self.colour_errors), file=sys.stderr)
+            print(styled((f"  {problem.hint}",), self.colour_errors), file=sys.stderr)
 
     def facts(self, pairs: Iterable[tuple[str, object]]) -> None:
         """Named values, one a line, the names aligned; empty values are left out."""
@@ -122,14 +120,16 @@ class Output:
         for row in cells:
             self.line(_row(row, rooms))
 
-    def _styled(self, parts: Iterable[str | Styled], colour: bool) -> str:
-        texts = []
-        for part in parts:
-            text, style = (part, "") if isinstance(part, str) else part
-            text = clean(text)
-            code = _STYLES[style] if colour else ""
-            texts.append(f"\x1b[{code}m{text}\x1b[0m" if code and text else text)
-        return "".join(texts)
+
+def styled(parts: Iterable[str | Styled], colour: bool) -> str:
+    """The cleaned texts in a row, each in its style where there is colour."""
+    texts = []
+    for part in parts:
+        text, style = (part, "") if isinstance(part, str) else part
+        text = clean(text)
+        code = _STYLES[style] if colour else ""
+        texts.append(f"\x1b[{code}m{text}\x1b[0m" if code and text else text)
+    return "".join(texts)
 
 
 def _row(cells: Sequence[str], rooms: Sequence[int]) -> str:

@@ -1,0 +1,301 @@
+"""The slash commands: each a function from the desk and its argument to lines.
+
+They run on a worker thread, so they may ask the daemon and wait. What changes the screen itself
+(``/quit``, ``/switch``, ``/verbose`` …) is in `app.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from clawd.cli.chat.lines import OPEN_STATES, Line, View, message_line, task_line
+from clawd.cli.clean import clean, one_line
+from clawd.cli.client import JSON, Client
+from clawd.cli.nearest import naming_the_nearest, quoted
+from clawd.cli.times import count, money
+from clawd.errors import Invalid
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What a command has at hand."""
+
+    client: Client
+    session: str
+    view: View
+
+    @property
+    def path(self) -> str:
+        """The session in the API."""
+        return f"/api/sessions/{quoted(self.session)}"
+
+
+Handler = Callable[[Desk, str], list[Line]]
+
+
+def said(text: str, style: str = "") -> Line:
+    """A line of one text."""
+    return ((text, style),)
+
+
+def _two(argument: str, usage: str) -> tuple[str, str]:
+    first, _, rest = argument.partition(" ")
+    if not first or not rest.strip():
+        raise Invalid("usage", f"usage: {usage}")
+    return first.removeprefix("@"), rest.strip()
+
+
+def sessions(desk: Desk, argument: str) -> list[Line]:
+    """Every session with its state."""
+    lines: list[Line] = []
+    for item in desk.client.get("/api/sessions").get("items", []):
+        state = f"{item.get('status')} · {one_line(str(item.get('model')))}"
+        here = "* " if item["id"] == desk.session else "  "
+        unread = f" · {item['unread']} unread" if item.get("unread") else ""
+        tasks = f" · {item['openTasks']} tasks" if item.get("openTasks") else ""
+        lines.append(
+            (
+                (here, "cyan"),
+                (one_line(item["id"]), "bold"),
+                (f" · {state}{unread}{tasks}", ""),
+                (f" · {one_line(item.get('description') or '', 60)}", "dim"),
+            )
+        )
+    return lines
+
+
+def create(desk: Desk, argument: str) -> list[Line]:
+    """Another session, from the template named or the present session's."""
+    words = argument.split()
+    if not 1 <= len(words) <= 2:
+        raise Invalid("usage", "usage: /create ID [TEMPLATE]")
+    template = words[1] if len(words) == 2 else desk.client.get(desk.path).get("template")
+    body = {"session_id": words[0], "provider_template": template, "name": words[0]}
+    made = desk.client.post("/api/sessions", body)
+    return [said(f"created {made['id']}; /switch {made['id']} goes there")]
+
+
+def inbox(desk: Desk, argument: str) -> list[Line]:
+    """The operator's mail: what is unread, or ``all``; shown is read."""
+    unread = None if argument.strip() == "all" else 1
+    items: list[JSON] = desk.client.get("/api/messages", unread=unread, limit=50)["items"]
+    fresh = [item["id"] for item in items if not item.get("read")]
+    if fresh:
+        desk.client.post("/api/messages/read", {"ids": fresh})
+    lines = []
+    for item in items:
+        lines.append(message_line(item, desk.view))
+        rows = clean(item["content"]).splitlines()
+        if len(rows) > 1 or len(item["content"]) > 60:
+            lines += [said(f"    {row}") for row in rows]
+    return lines or [said("no unread messages; /inbox all shows every one")]
+
+
+def send(desk: Desk, argument: str) -> list[Line]:
+    """A message from the operator."""
+    to, text = _two(argument, "/send SESSION TEXT")
+    with naming_the_nearest(desk.client, "/api/sessions", to):
+        # The stored message comes back as an event, and is shown then.
+        desk.client.post("/api/messages", {"to": to, "content": text})
+    return []
+
+
+def thread(desk: Desk, argument: str) -> list[Line]:
+    """The messages of one thread, oldest first."""
+    if not argument.strip():
+        raise Invalid("usage", "usage: /thread ID")
+    found = desk.client.get("/api/messages", session="*", thread=argument.strip(), limit=100)
+    return _mail(desk, found["items"]) or [said("no message has that thread")]
+
+
+def search(desk: Desk, argument: str) -> list[Line]:
+    """Messages that contain the words, wherever they are."""
+    if not argument.strip():
+        raise Invalid("usage", "usage: /search WORDS")
+    found = desk.client.get("/api/messages", session="*", query=argument.strip(), limit=50)
+    return _mail(desk, found["items"]) or [said("no message contains that")]
+
+
+def _mail(desk: Desk, items: list[JSON]) -> list[Line]:
+    return [message_line(item, desk.view) for item in items]
+
+
+def tasks(desk: Desk, argument: str) -> list[Line]:
+    """The present session's open tasks, or ``all`` tasks."""
+    every = argument.strip() == "all"
+    whose = None if every else desk.session
+    items = desk.client.get("/api/tasks", session=whose, limit=100)["items"]
+    shown = [item for item in items if every or item["status"] in OPEN_STATES]
+    lines = [task_line(item, desk.view) for item in shown]
+    return lines or [said("no open tasks; /tasks all shows every one")]
+
+
+def delegate(desk: Desk, argument: str) -> list[Line]:
+    """A task from the operator."""
+    to, text = _two(argument, "/delegate SESSION TEXT")
+    with naming_the_nearest(desk.client, "/api/sessions", to):
+        desk.client.post("/api/tasks", {"toSession": to, "task": text})
+    return []
+
+
+def cancel(desk: Desk, argument: str) -> list[Line]:
+    """Cancel a task."""
+    task = argument.strip()
+    if not task:
+        raise Invalid("usage", "usage: /cancel TASK (Esc stops the turn)")
+    with naming_the_nearest(desk.client, "/api/tasks", task):
+        desk.client.post(f"/api/tasks/{quoted(task)}/cancel", {})
+    return []
+
+
+def model(desk: Desk, argument: str) -> list[Line]:
+    """Which model answers, or another from now on."""
+    if argument.strip():
+        changed = desk.client.patch(desk.path, {"model": argument.strip()})
+        return [said(f"{desk.session} answers with {changed.get('model')} from the next turn on")]
+    now = desk.client.get(desk.path)
+    lines = [said(f"{now.get('model')} of template {now.get('template')}")]
+    offered = [
+        ", ".join(provider.get("models", []))
+        for provider in desk.client.get("/api/providers").get("items", [])
+        if provider["id"] == now.get("template")
+    ]
+    return lines + [said(f"offered: {names}", "dim") for names in offered]
+
+
+def tools(desk: Desk, argument: str) -> list[Line]:
+    """The session's tools with the first line of what they do."""
+    items = desk.client.get("/api/tools", session=desk.session)["items"]
+    return [
+        (
+            (one_line(item["name"]), "bold"),
+            (f"  {one_line(item.get('description', '').split(chr(10))[0], 90)}", "dim"),
+        )
+        for item in items
+    ]
+
+
+def context(desk: Desk, argument: str) -> list[Line]:
+    """How full the model's window is, by part of the prompt."""
+    found = desk.client.get(f"{desk.path}/context")
+    lines = [context_row(part, found, desk.view.plain) for part in found["parts"]]
+    lines.append(context_row({"name": "free", "tokens": found["free"]}, found, desk.view.plain))
+    return lines
+
+
+def context_row(part: JSON, found: JSON, plain: bool) -> Line:
+    """One part of the prompt as a bar over the window."""
+    share = part["tokens"] / found["window"] if found.get("window") else 0.0
+    bar = "" if plain else "█" * round(share * 40) + "▏" * (0 < share * 40 < 0.5)
+    row = f"{part['name']:<10} {count(part['tokens']):>6} {100 * share:5.1f}% "
+    return ((row, ""), (bar, "cyan"))
+
+
+def cost(desk: Desk, argument: str) -> list[Line]:
+    """What this session used."""
+    used = desk.client.get(desk.path).get("usage") or {}
+    price = money(used.get("cost")) or "cost unknown or none"
+    tokens = f"{count(used.get('inputTokens', 0))} in, {count(used.get('outputTokens', 0))} out"
+    return [said(f"{tokens} · {price}")]
+
+
+def memory(desk: Desk, argument: str) -> list[Line]:
+    """What the session remembers: its MEMORY.md."""
+    return _file(desk, "MEMORY")
+
+
+def identity(desk: Desk, argument: str) -> list[Line]:
+    """One of the session's identity files."""
+    return _file(desk, (argument.strip() or "IDENTITY").upper().removesuffix(".MD"))
+
+
+def _file(desk: Desk, name: str) -> list[Line]:
+    if name not in {"IDENTITY", "SOUL", "USER", "MEMORY"}:
+        raise Invalid("usage", "usage: /identity [IDENTITY|SOUL|USER|MEMORY]")
+    path = Path(desk.client.home, desk.client.get(desk.path)["workspace"], f"{name}.md")
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return [said(f"there is no {path}", "dim")]
+    return [said(str(path), "dim"), *(said(row) for row in clean(text).splitlines())]
+
+
+def compact(desk: Desk, argument: str) -> list[Line]:
+    """Summarise the older history now."""
+    found = desk.client.post(f"{desk.path}/compact", timeout=600.0)
+    return [said(f"history: {count(found['before'])} tokens before, {count(found['after'])} now")]
+
+
+def export(desk: Desk, argument: str) -> list[Line]:
+    """The present conversation as a Markdown file, readable by its owner alone."""
+    path = Path(argument.strip() or f"{desk.session}.md").expanduser()
+    items = desk.client.get(f"{desk.path}/transcript")["items"]
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as problem:
+        raise Invalid("not_written", f"{path}: {problem.strerror}", hint="name another") from None
+    with open(handle, "w", encoding="utf-8") as file:
+        for item in items:
+            message = item["message"]
+            if message.get("content") and message["role"] in ("user", "assistant"):
+                file.write(f"**{message['role']}** ({item['time']})\n\n{message['content']}\n\n")
+    return [said(f"wrote {path.absolute()}")]
+
+
+COMMANDS: dict[str, tuple[str, str, Handler | None]] = {
+    "help": ("", "this list", None),
+    "quit": ("", "leave; the daemon goes on", None),
+    "new": ("", "begin another conversation", None),
+    "stop": ("", "stop the turn", None),
+    "steer": ("TEXT", "say something to the running turn", None),
+    "interrupt": ("TEXT", "stop the turn and say this instead", None),
+    "sessions": ("", "every session with its state", sessions),
+    "switch": ("SESSION", "talk to another session", None),
+    "create": ("ID [TEMPLATE]", "make a session", create),
+    "inbox": ("[all]", "your own mail", inbox),
+    "send": ("SESSION TEXT", "send a message; also @SESSION TEXT", send),
+    "thread": ("ID", "the messages of a thread", thread),
+    "search": ("WORDS", "messages that contain words", search),
+    "tasks": ("[all]", "open tasks of this session", tasks),
+    "delegate": ("SESSION TEXT", "give a task", delegate),
+    "cancel": ("TASK", "cancel a task", cancel),
+    "model": ("[NAME]", "show or change the model", model),
+    "tools": ("", "the session's tools", tools),
+    "context": ("", "how full the window is", context),
+    "cost": ("", "what this session used", cost),
+    "memory": ("", "the session's MEMORY.md", memory),
+    "identity": ("[FILE]", "IDENTITY, SOUL, USER or MEMORY", identity),
+    "compact": ("", "summarise older history now", compact),
+    "verbose": ("", "tool detail on or off", None),
+    "export": ("[FILE]", "write the conversation as Markdown", export),
+}
+"""A command → its arguments, one line of help, and its handler (None: the screen's own)."""
+
+
+def help_lines() -> list[Line]:
+    """Every command and key."""
+    lines: list[Line] = []
+    for name, (arguments, text, _) in COMMANDS.items():
+        lines.append(((f"/{name} {arguments}".ljust(26), "bold"), (text, "")))
+    lines.append(said(""))
+    for key, text in KEYS:
+        lines.append(((key.ljust(26), "bold"), (text, "")))
+    return lines
+
+
+KEYS = (
+    ("Enter", "send; while a turn runs: queue"),
+    ("Ctrl+J, Alt+Enter, \\ Enter", "new line"),
+    ("Esc", "stop the turn, keep what came"),
+    ("Ctrl+C", "stop the turn; else clear; twice: leave"),
+    ("Ctrl+D", "leave; the daemon goes on"),
+    ("Ctrl+P", "pick a session"),
+    ("Ctrl+O", "tool detail on or off"),
+    ("Ctrl+G", "edit in $VISUAL or $EDITOR"),
+    ("Up, Ctrl+R", "history, search in it"),
+    ("Tab", "complete commands, @sessions, tasks"),
+    ("Alt+Up", "take back the last queued line"),
+)

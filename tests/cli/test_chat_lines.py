@@ -1,0 +1,147 @@
+"""Events as lines: pure functions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from clawd.cli.chat.lines import View, lines_of
+
+RUN = {"session": "default", "run_id": "turn-1"}
+
+
+def shown(view: View, *events: dict[str, Any]) -> list[str]:
+    """The lines of the events, without their styles."""
+    lines = [line for event in events for line in lines_of(event, view)]
+    return ["".join(text for text, _ in line) for line in lines]
+
+
+CALL = (
+    {**RUN, "event": "tool_call_start", "tool_call_id": "c1",
+     "tool_name": "send_message_to_session",
+     "arguments": {"target_session": "researcher", "message": "Hello"}},
+    {**RUN, "event": "tool_call_end", "tool_call_id": "c1",
+     "tool_name": "send_message_to_session", "result": "sent\nmsg-1", "duration_ms": 12.3,
+     "success": True},
+)  # fmt: skip
+
+
+def test_a_tool_call_is_one_row() -> None:
+    """The row says what was called, for whom, with which text, how it ended, how long it took."""
+    assert shown(View("default"), *CALL) == [
+        '⚙ send_message_to_session → researcher "Hello" … ok 12 ms'
+    ]
+
+
+def test_detail_shows_arguments_and_result() -> None:
+    """With detail on, arguments and result stand below the row."""
+    rows = shown(View("default", detail=True), *CALL)
+    assert rows[1:] == [
+        '    target_session = "researcher"',
+        '    message = "Hello"',
+        "    sent",
+        "    msg-1",
+    ]
+
+
+def test_plain_rows_are_words() -> None:
+    """With --plain no mark stands for a meaning."""
+    (row,) = shown(View("default", plain=True), *CALL)
+    assert row == 'tool send_message_to_session to researcher "Hello": ok 12 ms'
+    assert row.isascii()
+
+
+def test_secrets_in_arguments_are_masked() -> None:
+    """A value whose name says that it is a secret is not shown."""
+    start = {**CALL[0], "arguments": {"apiKey": "sk-canary", "password": ["sk-canary"], "n": 1}}
+    rows = shown(View("default", detail=True), start, CALL[1])
+    assert "sk-canary" not in "".join(rows)
+    assert "n=1" in rows[0]
+
+
+def test_a_failed_call_says_why() -> None:
+    """A tool error is a row with its message."""
+    error = {"error": "not_found", "message": "there is no session 'x'"}
+    failed = {**RUN, "event": "tool_call_error", "tool_call_id": "c1", "tool_name": "send",
+              "error": error, "duration_ms": 1.0}  # fmt: skip
+    assert shown(View("default"), CALL[0], failed) == [
+        "⚙ send → researcher \"Hello\" … failed: there is no session 'x' 1 ms"
+    ]
+
+
+def test_a_message_is_one_line() -> None:
+    """A stored message says from whom, to whom, in which thread, and how it begins."""
+    message = {"from": "researcher", "to": "default", "threadId": "task-123", "state": "stored",
+               "content": "Found three\nsources"}  # fmt: skip
+    event = {"event": "session_message", "session": "default", "message": message}
+    assert shown(View("default"), event) == [
+        '✉ researcher → default · task-123 · "Found three sources"'
+    ]
+    later = {**event, "message": {**message, "state": "delivered"}}
+    assert shown(View("default"), later) == []
+
+
+def test_an_undeliverable_message_says_why() -> None:
+    """A message that nobody will read is shown with its state and reason."""
+    message = {"from": "default", "to": "b", "state": "dead", "reason": "five attempts",
+               "content": "x"}  # fmt: skip
+    (row,) = shown(View("default"), {"event": "session_message", "message": message})
+    assert row == '✉ default → b · dead (five attempts) · "x"'
+
+
+def test_who_caused_a_turn_is_shown() -> None:
+    """A turn that something else than the operator caused names its trigger and source."""
+    started = {**RUN, "event": "run_started", "trigger": "message", "source": "researcher",
+               "input_message": "Hi there"}  # fmt: skip
+    assert shown(View("default"), started) == ["▸ message from researcher: Hi there"]
+    assert shown(View("default"), {**started, "trigger": "user"}) == ["> Hi there"]
+
+
+def test_turns_of_other_sessions_stay_out() -> None:
+    """Rows of another session's turn are not shown; its tasks and creation are."""
+    other = {"session": "coder"}
+    task = {"id": "task-1", "fromSession": "default", "toSession": "coder", "task": "Do it",
+            "status": "completed", "result": "Done"}  # fmt: skip
+    rows = shown(
+        View("default"),
+        {**CALL[0], **other},
+        {**CALL[1], **other},
+        {**RUN, **other, "event": "run_failed", "error": {"message": "x"}},
+        {**other, "event": "task_updated", "task": task},
+        {"event": "session_created", "session": "analyzer", "created_by": "default"},
+    )
+    assert rows == [
+        '✔ task-1 · default → coder · completed · "Done"',
+        "+ analyzer is there, created by default",
+    ]
+
+
+def test_the_end_of_a_turn() -> None:
+    """A stopped turn says so; a failed one says why and what helps."""
+    failed = {**RUN, "event": "run_failed"}
+    assert shown(View("default"), {**failed, "error": {"error": "cancelled"}}) == ["■ stopped"]
+    error = {"error": "provider_auth", "message": "the key was refused", "hint": "check it"}
+    assert shown(View("default"), {**failed, "error": error}) == [
+        "✗ the key was refused",
+        "  check it",
+    ]
+
+
+@pytest.mark.parametrize("hostile", ["\x1b[2J", "\u202e", "a\nb", "\x9b1m"])
+def test_no_field_carries_control_characters(hostile: str) -> None:
+    """Whatever field a peer or a model fills, nothing that a terminal obeys is in the lines."""
+    h = hostile
+    events: list[dict[str, Any]] = [
+        {**CALL[0], "tool_name": h, "arguments": {h: h, "target_session": h}},
+        {**CALL[1], "tool_name": h, "result": h},
+        {"event": "session_message", "message": {"from": h, "to": h, "content": h, "threadId": h}},
+        {"event": "task_updated", "task": {"id": h, "fromSession": h, "toSession": h,
+                                           "status": "failed", "error": h}},
+        {"event": "session_created", "session": h, "created_by": h},
+        {"event": "session_changed", "session": h, "change": h},
+        {"event": "notice", "session": h, "text": h.replace("\n", "")},
+        {**RUN, "event": "run_started", "trigger": "message", "source": "b", "input_message": h},
+    ]  # fmt: skip
+    for row in shown(View("default", detail=True), *events):
+        assert row.isprintable(), row
