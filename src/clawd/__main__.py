@@ -1,5 +1,7 @@
 """``python -m clawd``: the same as the command ``clawd``."""
 
+from __future__ import annotations
+
 import sys
 
 from clawd.cli.main import main

@@ -62,7 +62,14 @@ class GuardRefused(Refused):
     status = 429
 
     def __init__(
-        self, code: str, message: str, *, limit: int | float, value: int | float, scope: str, hint: str
+        self,
+        code: str,
+        message: str,
+        *,
+        limit: int | float,
+        value: int | float,
+        scope: str,
+        hint: str,
     ) -> None:
         super().__init__(
             code, message, hint=hint, limit=limit, value=value, scope=scope, retryable=False

@@ -57,7 +57,7 @@ class TextMessageContent(RunEvent, frozen=True, tag="text_message_content", kw_o
 
     message_id: str
     content: str
-    delta: bool = msgspec.field(default=True, name="delta")
+    delta: bool
 
 
 class TextMessageEnd(RunEvent, frozen=True, tag="text_message_end", kw_only=True):
@@ -90,7 +90,7 @@ class ToolCallEnd(RunEvent, frozen=True, tag="tool_call_end", kw_only=True):
     tool_name: str
     result: str
     duration_ms: float
-    success: bool = msgspec.field(default=True, name="success")
+    success: bool
 
 
 class ToolCallError(RunEvent, frozen=True, tag="tool_call_error", kw_only=True):

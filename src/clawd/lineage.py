@@ -29,9 +29,7 @@ class Lineage(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 
     def step(self, parent: str, through: str) -> Lineage:
         """One hop on: what ``parent`` led to, sent by the session ``through``."""
-        return Lineage(
-            self.trace, parent, self.hops + 1, (*self.path, through), self.tasks, "peer"
-        )
+        return Lineage(self.trace, parent, self.hops + 1, (*self.path, through), self.tasks, "peer")
 
 
 def begin(origin: Origin = "operator") -> Lineage:

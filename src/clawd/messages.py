@@ -35,7 +35,7 @@ class ChatMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     tool_call_id: str | None = None
 
 
-class Usage(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+class Usage(msgspec.Struct, frozen=True, rename="camel"):
     """Tokens of one or more model calls, and what they cost in USD where a price is known.
 
     ``estimated`` marks counts that the endpoint did not report.

@@ -56,6 +56,7 @@ class EventStream:
         self._recent: deque[Published] = deque(maxlen=keep)
         self._viewers: set[Viewer] = set()
         self._observers: list[Observer] = []
+        self._closed = False
         self.seq = 0
 
     def observe(self, observer: Observer) -> None:
@@ -89,7 +90,15 @@ class EventStream:
                 if published.seq > after:
                     viewer.offer(published)
         self._viewers.add(viewer)
+        if self._closed:
+            viewer.close()
         return viewer
+
+    def close(self) -> None:
+        """Let every viewer end; one that comes later ends at once."""
+        self._closed = True
+        for viewer in list(self._viewers):
+            viewer.close()
 
     def forget(self, viewer: Viewer) -> None:
         """Stop handing events to the viewer."""
@@ -143,6 +152,13 @@ class Viewer:
                 return None
             self._arrived.clear()
             await self._arrived.wait()
+
+    def take(self) -> list[Published]:
+        """What else has arrived, without waiting."""
+        taken = [] if self.missed else list(self._queue)
+        if taken:
+            self._queue.clear()
+        return taken
 
     async def __aiter__(self) -> AsyncIterator[Published]:
         while (published := await self.next()) is not None:

@@ -62,5 +62,7 @@ async def summarise(
 
 
 def _as_line(message: ChatMessage) -> str:
-    calls = "".join(f" [calls {c.function.name} {c.function.arguments}]" for c in message.tool_calls)
+    calls = "".join(
+        f" [calls {c.function.name} {c.function.arguments}]" for c in message.tool_calls
+    )
     return f"{message.role}: {message.content or ''}{calls}"

@@ -19,7 +19,7 @@ from clawd.agent.tool import Toolset, parse_arguments
 from clawd.errors import ClawdError, ContextOverflow, GuardRefused, ProviderError
 from clawd.ids import new_id
 from clawd.llm.port import ChatModel, ChatRequest, Reply
-from clawd.messages import ChatMessage, ToolCall, Usage, assistant, tool_result, user
+from clawd.messages import JSON, ChatMessage, ToolCall, Usage, assistant, tool_result, user
 
 CANCELLED = {"error": "cancelled", "message": "the turn was cancelled"}
 
@@ -27,7 +27,7 @@ CANCELLED = {"error": "cancelled", "message": "the turn was cancelled"}
 class Conversation(Protocol):
     """The transcript as the loop sees it."""
 
-    async def request(self, tools: tuple[events.JSON, ...]) -> ChatRequest:
+    async def request(self, tools: tuple[JSON, ...]) -> ChatRequest:
         """What to ask the model now: everything that fits, older history summarised."""
         ...
 
@@ -103,7 +103,7 @@ async def run_turn(
 
 
 async def _ask(
-    turn: Turn, model: ChatModel, conversation: Conversation, schemas: tuple[events.JSON, ...]
+    turn: Turn, model: ChatModel, conversation: Conversation, schemas: tuple[JSON, ...]
 ) -> Reply:
     """One reply, kept in the transcript; an overflow and an empty answer are tried once more."""
     shrunk = retried = False
@@ -119,7 +119,9 @@ async def _ask(
         turn.usage += reply.usage
         _emit(turn, events.UsageReported, model=request.model, usage=reply.usage)
         if reply.finish == "content_filter":
-            raise ProviderError("content_filter", "the provider's content filter stopped the answer")
+            raise ProviderError(
+                "content_filter", "the provider's content filter stopped the answer"
+            )
         if not reply.text and not reply.calls and not retried:
             retried = True
             continue
@@ -129,29 +131,43 @@ async def _ask(
         return reply
 
 
-async def _stream(turn: Turn, model: ChatModel, request: ChatRequest, conversation: Conversation) -> Reply:
+async def _stream(
+    turn: Turn, model: ChatModel, request: ChatRequest, conversation: Conversation
+) -> Reply:
     message_id = ""
     parts: list[str] = []
     try:
         async for item in model.stream(request):
             if isinstance(item, Reply):
                 if message_id:
-                    _emit(turn, events.TextMessageEnd, message_id=message_id, full_content=item.text)
+                    _emit(
+                        turn, events.TextMessageEnd, message_id=message_id, full_content=item.text
+                    )
                 return item
             if not message_id:
                 message_id = new_id("text")
                 _emit(turn, events.TextMessageStart, message_id=message_id)
             parts.append(item.text)
-            _emit(turn, events.TextMessageContent, message_id=message_id, content=item.text)
+            _emit(
+                turn,
+                events.TextMessageContent,
+                message_id=message_id,
+                content=item.text,
+                delta=True,
+            )
     except BaseException as error:
         if message_id:
             text = "".join(parts)
-            _emit(turn, events.TextMessageEnd, message_id=message_id, full_content=text, partial=True)
+            _emit(
+                turn, events.TextMessageEnd, message_id=message_id, full_content=text, partial=True
+            )
             # What a human stopped stays said; what a fault cut off is asked for again.
             if isinstance(error, asyncio.CancelledError):
                 await conversation.keep(assistant(text), partial=True)
         raise
-    raise ProviderError("provider_garbage", "the model's stream ended without a reply", retryable=True)
+    raise ProviderError(
+        "provider_garbage", "the model's stream ended without a reply", retryable=True
+    )
 
 
 async def _run_tools(
@@ -186,25 +202,40 @@ async def _run_tool(turn: Turn, tools: Toolset, call: ToolCall) -> str:
     except ClawdError as error:
         return _tool_failed(turn, call, error.as_json(), began)
     except TimeoutError:
-        error = {"error": "tool_timeout", "message": f"{name} did not end in time"}
-        return _tool_failed(turn, call, error, began)
+        late = {"error": "tool_timeout", "message": f"{name} did not end in time"}
+        return _tool_failed(turn, call, late, began)
     except asyncio.CancelledError:
         _tool_failed(turn, call, CANCELLED, began)
         raise
     except Exception as exception:  # noqa: BLE001 - a tool's bug is the model's to know, not ours to die of
-        error = {"error": "tool_failed", "message": f"{type(exception).__name__}: {exception}"}
-        return _tool_failed(turn, call, error, began)
+        bug = {"error": "tool_failed", "message": f"{type(exception).__name__}: {exception}"}
+        return _tool_failed(turn, call, bug, began)
     turn.done[call.id] = (name, True)
     spent = _milliseconds(began)
-    _emit(turn, events.ToolCallEnd, tool_call_id=call.id, tool_name=name, result=result, duration_ms=spent)
+    _emit(
+        turn,
+        events.ToolCallEnd,
+        tool_call_id=call.id,
+        tool_name=name,
+        result=result,
+        duration_ms=spent,
+        success=True,
+    )
     return result
 
 
-def _tool_failed(turn: Turn, call: ToolCall, error: events.JSON, began: float) -> str:
+def _tool_failed(turn: Turn, call: ToolCall, error: JSON, began: float) -> str:
     name = call.function.name
     turn.done[call.id] = (name, False)
     spent = _milliseconds(began)
-    _emit(turn, events.ToolCallError, tool_call_id=call.id, tool_name=name, error=error, duration_ms=spent)
+    _emit(
+        turn,
+        events.ToolCallError,
+        tool_call_id=call.id,
+        tool_name=name,
+        error=error,
+        duration_ms=spent,
+    )
     return msgspec.json.encode(error).decode()
 
 
@@ -213,7 +244,9 @@ def _milliseconds(began: float) -> float:
 
 
 def _notice(turn: Turn, code: str, text: str) -> None:
-    turn.emit(events.Notice(session=turn.session, trace=turn.trace, code=code, text=text, level="warning"))
+    turn.emit(
+        events.Notice(session=turn.session, trace=turn.trace, code=code, text=text, level="warning")
+    )
 
 
 def _emit(turn: Turn, kind: type[events.RunEvent], **fields: object) -> None:

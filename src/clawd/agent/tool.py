@@ -11,7 +11,6 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, TypeVar, get_type_hints
 
 import msgspec
@@ -71,7 +70,9 @@ class Tool:
             checked = self.declaration.arguments.model_validate(arguments)
         except ValidationError as error:
             raise self._explained(error) from None
-        return await self.function(**{name: getattr(checked, name) for name in type(checked).model_fields})
+        return await self.function(
+            **{name: getattr(checked, name) for name in type(checked).model_fields}
+        )
 
     def _explained(self, error: ValidationError) -> Invalid:
         known = list(self.declaration.arguments.model_fields)
@@ -80,7 +81,9 @@ class Tool:
             place = ".".join(str(part) for part in problem["loc"])
             if problem["type"] == "extra_forbidden":
                 near = difflib.get_close_matches(place, known, 1)
-                found.append(f"{place}: unknown parameter" + (f", did you mean {near[0]}?" if near else ""))
+                found.append(
+                    f"{place}: unknown parameter" + (f", did you mean {near[0]}?" if near else "")
+                )
             elif problem["type"] == "missing":
                 found.append(f"{place}: missing")
             else:
@@ -121,16 +124,26 @@ def bind(*toolboxes: object) -> dict[str, Tool]:
     }
 
 
-@cache
+_DECLARED: dict[type, tuple[Declaration, ...]] = {}
+
+
 def _declared(kind: type) -> tuple[Declaration, ...]:
+    if kind not in _DECLARED:
+        _DECLARED[kind] = tuple(_find(kind))
+    return _DECLARED[kind]
+
+
+def _find(kind: type) -> Iterable[Declaration]:
     found = (getattr(member, "__tool__", None) for member in vars(kind).values())
-    return tuple(declaration for declaration in found if isinstance(declaration, Declaration))
+    return (declaration for declaration in found if isinstance(declaration, Declaration))
 
 
 class Toolset:
-    """The tools of one turn; what is permitted is asked when the list is made *and* at each call."""
+    """The tools of one turn; what is permitted is asked for the list *and* at each call."""
 
-    def __init__(self, tools: dict[str, Tool], permitted: Callable[[str], bool] = lambda _: True) -> None:
+    def __init__(
+        self, tools: dict[str, Tool], permitted: Callable[[str], bool] = lambda _: True
+    ) -> None:
         self._tools = tools
         self._permitted = permitted
 
@@ -147,12 +160,16 @@ class Toolset:
         if name not in self._tools:
             raise unknown_tool(name, self.names())
         if not self._permitted(name):
-            raise Refused("tool_denied", f"this session may not use {name}", hint=f"tools: {', '.join(self.names())}")
+            raise Refused(
+                "tool_denied",
+                f"this session may not use {name}",
+                hint=f"tools: {', '.join(self.names())}",
+            )
         return self._tools[name]
 
 
 def parse_arguments(text: str) -> JSON:
-    """The arguments that a model wrote; nothing at all means none. ``Invalid`` says what is wrong."""
+    """The arguments that a model wrote; nothing means none. ``Invalid`` says what is wrong."""
     if not text.strip():
         return {}
     try:
@@ -164,7 +181,11 @@ def parse_arguments(text: str) -> JSON:
             hint="call the tool again with one JSON object",
         ) from None
     if not isinstance(arguments, dict):
-        raise Invalid("malformed_arguments", "the arguments must be a JSON object", hint='such as {"name": "value"}')
+        raise Invalid(
+            "malformed_arguments",
+            "the arguments must be a JSON object",
+            hint='such as {"name": "value"}',
+        )
     return arguments
 
 
@@ -173,7 +194,11 @@ def unknown_tool(name: str, known: Iterable[str]) -> Invalid:
     names = sorted(known)
     near = difflib.get_close_matches(name, names, 1)
     hint = f"did you mean {near[0]}? " if near else ""
-    return Invalid("unknown_tool", f"there is no tool named {name[:80]!r}", hint=f"{hint}tools: {', '.join(names) or 'none'}")
+    return Invalid(
+        "unknown_tool",
+        f"there is no tool named {name[:80]!r}",
+        hint=f"{hint}tools: {', '.join(names) or 'none'}",
+    )
 
 
 def _camel(name: str) -> str:
@@ -181,7 +206,9 @@ def _camel(name: str) -> str:
     return head + "".join(word.capitalize() for word in rest)
 
 
-def _declaration(function: Callable[..., Any], aliases: dict[str, str], seconds: float) -> Declaration:
+def _declaration(
+    function: Callable[..., Any], aliases: dict[str, str], seconds: float
+) -> Declaration:
     description, described = _docstring(function)
     hints = get_type_hints(function)
     fields: dict[str, tuple[Any, FieldInfo]] = {}
@@ -189,14 +216,18 @@ def _declaration(function: Callable[..., Any], aliases: dict[str, str], seconds:
         if name == "self":
             continue
         if name not in described:
-            raise TypeError(f"{function.__qualname__}: parameter {name} has no description under Args:")
+            raise TypeError(
+                f"{function.__qualname__}: parameter {name} has no description under Args:"
+            )
         names = dict.fromkeys(n for n in (name, _camel(name), aliases.get(name)) if n)
         default = ... if parameter.default is inspect.Parameter.empty else parameter.default
         fields[name] = (
             hints[name],
             Field(default, description=described[name], validation_alias=AliasChoices(*names)),
         )
-    config = ConfigDict(strict=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True)
+    config = ConfigDict(
+        strict=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True
+    )
     model = create_model(function.__name__, __config__=config, **fields)  # type: ignore[call-overload]
     schema = _plain(model.model_json_schema(by_alias=False))
     schema.setdefault("properties", {})
@@ -226,7 +257,11 @@ def _plain(schema: Any) -> Any:
         return [_plain(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    plain = {key: _plain(part) for key, part in schema.items() if key != "title" or not isinstance(part, str)}
+    plain = {
+        key: _plain(part)
+        for key, part in schema.items()
+        if key != "title" or not isinstance(part, str)
+    }
     branches = [branch for branch in plain.get("anyOf", []) if branch != {"type": "null"}]
     if len(branches) == 1:
         del plain["anyOf"]

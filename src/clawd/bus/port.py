@@ -26,8 +26,10 @@ class Envelope(msgspec.Struct, frozen=True):
 
     @property
     def rank(self) -> tuple[int, int]:
-        """What starts first: turns that are in the transcript already (the operator's own lines, and
-        turns to go on with), then by priority, then by acceptance."""
+        """What starts first: turns of the transcript, then by priority, then by acceptance.
+
+        Turns of the transcript are the operator's own lines, and those to go on with.
+        """
         return (0 if self.kind == "turn" else 1, -self.priority)
 
 

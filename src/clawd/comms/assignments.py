@@ -98,16 +98,26 @@ class Assignments:
         chain = caller.lineage.tasks
         if not chain or chain[-1] != caller.session:
             chain = (*chain, caller.session)
-        lineage = msgspec.structs.replace(caller.lineage.step(caller.turn, caller.session), tasks=chain)
+        lineage = msgspec.structs.replace(
+            caller.lineage.step(caller.turn, caller.session), tasks=chain
+        )
         created = len(self.board.open_for(creator=caller.session))
         self._guards.task(lineage, caller.session, to, created, len(self.board.open_for(worker=to)))
         record = AsyncTask(
-            id=new_id("task"), from_session=caller.session, to_session=to, task=task, status="pending",
-            created_at=now(), context=context, priority=priority, depends_on=depends_on,
+            id=new_id("task"),
+            from_session=caller.session,
+            to_session=to,
+            task=task,
+            status="pending",
+            created_at=now(),
+            context=context,
+            priority=priority,
+            depends_on=depends_on,
             deadline=timestamp(time.time() + deadline_seconds) if deadline_seconds else None,
-            parent_task=caller.task, retry_of=retry_of,
+            parent_task=caller.task,
+            retry_of=retry_of,
             lineage=msgspec.structs.replace(lineage, tasks=(*chain, to)),
-        )  # fmt: skip
+        )
         await self.board.add(record)
         self._tell(record)
         await self.publish(record)
@@ -119,12 +129,21 @@ class Assignments:
             left = seconds_of(task.deadline) - seconds_of(now())
             self._clock.later(max(0.0, left), lambda: self._overdue(task.id))
         needed = [self.board.find(task_id) for task_id in task.depends_on]
-        failed = next((t for t in needed if t is None or (t.final and t.status != "completed")), None)
+        failed = next(
+            (t for t in needed if t is None or (t.final and t.status != "completed")), None
+        )
         if any(t is None for t in needed) or failed is not None:
             name = failed.id if failed else "one that is gone"
-            await self.end(task, "failed", error=f"task {name}, which this depends on, did not complete", reason="dependency")
+            await self.end(
+                task,
+                "failed",
+                error=f"task {name}, which this depends on, did not complete",
+                reason="dependency",
+            )
         elif all(t is not None and t.final for t in needed) and task.to_session != OPERATOR:
-            self._bus.publish(Envelope(task.id, "task", task.to_session, _lineage(task), task.priority))
+            self._bus.publish(
+                Envelope(task.id, "task", task.to_session, _lineage(task), task.priority)
+            )
 
     async def start(self, task_id: str) -> AsyncTask | None:
         """The worker's turn begins; ``None`` when the task has ended meanwhile.
@@ -135,27 +154,43 @@ class Assignments:
         if task is None or task.final:
             return None
         if task.attempt >= task.max_attempts:
-            await self.end(task, "failed", error=f"given up after {task.attempt} attempts", reason="attempts")
+            await self.end(
+                task, "failed", error=f"given up after {task.attempt} attempts", reason="attempts"
+            )
             return None
         context = task.context
         if task.depends_on:
             results = {t.id: t.result for t in map(self.board.get, task.depends_on)}
             context = {**(context or {}), "dependencies": results}
         task = await self.board.change(
-            task, status="processing", started_at=task.started_at or now(), attempt=task.attempt + 1, context=context
+            task,
+            status="processing",
+            started_at=task.started_at or now(),
+            attempt=task.attempt + 1,
+            context=context,
         )
         self._tell(task)
         return task
 
     async def complete(
-        self, caller: Caller, task_id: str, *, result: str | None, error: str | None, evidence: list[str] | None = None
+        self,
+        caller: Caller,
+        task_id: str,
+        *,
+        result: str | None,
+        error: str | None,
+        evidence: list[str] | None = None,
     ) -> AsyncTask:
         """The worker's verdict (or the operator's in its stead); repeating it is harmless."""
         task = self.board.find(task_id)
         if task is None or caller.session not in (task.to_session, OPERATOR):
             raise unknown_task(task_id)
         if (result is None) == (error is None):
-            raise Invalid("result_or_error", "give exactly one of result and error", hint="an empty result is allowed")
+            raise Invalid(
+                "result_or_error",
+                "give exactly one of result and error",
+                hint="an empty result is allowed",
+            )
         encoded(result or error or "", "result")
         status = "completed" if error is None else "failed"
         if task.final:
@@ -163,7 +198,9 @@ class Assignments:
                 return task
             raise already_final(task)
         self._check_evidence(caller, evidence or [])
-        verified = caller.session == OPERATOR or any(name != COMPLETE for name, _ in caller.done.values())
+        verified = caller.session == OPERATOR or any(
+            name != COMPLETE for name, _ in caller.done.values()
+        )
         verdict = {"result": result} if error is None else {"error": error}
         return await self.end(task, status, verified=verified, **verdict)
 
@@ -171,7 +208,11 @@ class Assignments:
         """The creator or the operator takes the task back; the worker's turn is stopped."""
         task = self.seen_by(session, task_id)
         if session not in (task.from_session, OPERATOR):
-            raise Refused("not_yours", f"only its creator may cancel task {task_id}", hint="complete it with an error instead")
+            raise Refused(
+                "not_yours",
+                f"only its creator may cancel task {task_id}",
+                hint="complete it with an error instead",
+            )
         if task.final:
             if task.status == "cancelled":
                 return task
@@ -223,18 +264,37 @@ class Assignments:
         box = self._post.box(task.from_session) if self._known(task.from_session) else None
         if box is None or box.get(message_id) is not None:
             return
-        facts = {"status": task.status, "result": task.result, "error": task.error, "reason": task.reason, "verified": task.verified}
-        text = msgspec.json.encode({"task": task.id} | {k: v for k, v in facts.items() if v is not None}).decode()
+        facts = {
+            "status": task.status,
+            "result": task.result,
+            "error": task.error,
+            "reason": task.reason,
+            "verified": task.verified,
+        }
+        text = msgspec.json.encode(
+            {"task": task.id} | {k: v for k, v in facts.items() if v is not None}
+        ).decode()
         lineage = _lineage(task)
         # A result comes back at the hop count of what it answers, to the chain of its creator.
-        lineage = msgspec.structs.replace(lineage, parent=task.id, hops=max(0, lineage.hops - 1), tasks=lineage.tasks[:-1])
+        lineage = msgspec.structs.replace(
+            lineage, parent=task.id, hops=max(0, lineage.hops - 1), tasks=lineage.tasks[:-1]
+        )
         # Nobody needs waking for what was cancelled because its own purpose is gone.
         silent = task.reason == _PARENT_ENDED
         await self._post.store(
             SessionMessage(
-                id=message_id, from_=task.to_session, to=task.from_session, content=text, timestamp=now(),
-                read=silent, state="read" if silent else "stored", thread_id=task.id, type="task_result", priority=task.priority, lineage=lineage,
-            )  # fmt: skip
+                id=message_id,
+                from_=task.to_session,
+                to=task.from_session,
+                content=text,
+                timestamp=now(),
+                read=silent,
+                state="read" if silent else "stored",
+                thread_id=task.id,
+                type="task_result",
+                priority=task.priority,
+                lineage=lineage,
+            )
         )
 
     async def resume(self) -> None:
@@ -255,12 +315,17 @@ class Assignments:
         for item in evidence:
             if item in caller.done:
                 if not caller.done[item][1]:
-                    raise Refused("evidence_failed", f"the tool call {item} did not succeed", hint="name one that did")
+                    raise Refused(
+                        "evidence_failed",
+                        f"the tool call {item} did not succeed",
+                        hint="name one that did",
+                    )
             elif caller.workspace is None or not _inside(caller.workspace, item):
                 raise Refused(
-                    "evidence_missing", f"{ascii(item[:200])} is neither a file in the workspace nor a tool call of this turn",
+                    "evidence_missing",
+                    f"{item[:200]!a} is neither a file in the workspace nor a call of this turn",
                     hint="name files by their path in the workspace",
-                )  # fmt: skip
+                )
 
     def _known(self, session: str) -> bool:
         return session == OPERATOR or self._directory.get(session) is not None
@@ -270,7 +335,9 @@ class Assignments:
 
 
 def _lineage(task: AsyncTask) -> Lineage:
-    return task.lineage or Lineage(task.id, origin="external", tasks=(task.from_session, task.to_session))
+    return task.lineage or Lineage(
+        task.id, origin="external", tasks=(task.from_session, task.to_session)
+    )
 
 
 def _inside(workspace: Path, name: str) -> bool:

@@ -20,7 +20,7 @@ class TaskBoard:
     """Every task that is open, or ended less than the retention ago."""
 
     def __init__(self, path: Path, writer: Writer) -> None:
-        self._log = Log(path, AsyncTask, writer)
+        self._log = Log[AsyncTask](path, AsyncTask, writer)
         self._tasks: dict[str, AsyncTask] = {}
         self._changed = asyncio.Condition()
 
@@ -45,7 +45,9 @@ class TaskBoard:
         """A task by id, if it is there."""
         return self._tasks.get(task_id or "")
 
-    def open_for(self, *, creator: str | None = None, worker: str | None = None, parent: str | None = None) -> list[AsyncTask]:
+    def open_for(
+        self, *, creator: str | None = None, worker: str | None = None, parent: str | None = None
+    ) -> list[AsyncTask]:
         """The tasks that have not ended, by who made them, who works on them, or for which task."""
         return [
             task
@@ -94,7 +96,11 @@ class TaskBoard:
     async def forget_older(self, hours: float) -> int:
         """Drop the tasks that ended longer ago than this, from memory and file; how many."""
         limit = seconds_of(now()) - hours * 3600
-        old = {t.id for t in self._tasks.values() if t.final and seconds_of(t.completed_at or t.created_at) < limit}
+        old = {
+            t.id
+            for t in self._tasks.values()
+            if t.final and seconds_of(t.completed_at or t.created_at) < limit
+        }
         if old:
             await self._log.compact(lambda task_id: task_id not in old)
             for task_id in old:
@@ -110,11 +116,17 @@ def listed(tasks: Iterable[AsyncTask], hours: float) -> list[AsyncTask]:
 
 def unknown_task(task_id: str) -> NotFound:
     """The one answer for a task that is not there, and for one that is not the asker's."""
-    return NotFound("unknown_task", f"there is no task {ascii(task_id[:80])}", hint="check_async_tasks lists yours")
+    return NotFound(
+        "unknown_task",
+        f"there is no task {task_id[:80]!a}",
+        hint="check_async_tasks lists yours",
+    )
 
 
 def already_final(task: AsyncTask) -> Refused:
     """The error for a second, different verdict."""
     return Refused(
-        "already_final", f"task {task.id} is already {task.status} since {task.completed_at}", status=task.status
+        "already_final",
+        f"task {task.id} is already {task.status} since {task.completed_at}",
+        status=task.status,
     )

@@ -18,7 +18,11 @@ def check_content(content: str, limit: int, what: str = "message") -> None:
         raise Invalid(f"empty_{what}", f"the {what} is empty", hint=f"say what the {what} is")
     size = len(encoded(content, what))
     if size > limit:
-        raise Invalid("too_large", f"the {what} has {size} bytes, the limit is {limit}", hint="send less, or a file's path")
+        raise Invalid(
+            "too_large",
+            f"the {what} has {size} bytes, the limit is {limit}",
+            hint="send less, or a file's path",
+        )
 
 
 def encoded(content: str, what: str) -> bytes:
@@ -27,7 +31,9 @@ def encoded(content: str, what: str) -> bytes:
         return content.encode()
     except UnicodeEncodeError as error:
         raise Invalid(
-            "invalid_unicode", f"the {what} has a lone surrogate at character {error.start}", hint="send valid Unicode"
+            "invalid_unicode",
+            f"the {what} has a lone surrogate at character {error.start}",
+            hint="send valid Unicode",
         ) from None
 
 
@@ -37,9 +43,14 @@ def check_thread(thread: str | None) -> None:
         return
     encoded(thread, "thread id")
     if not thread or len(thread) > MAX_THREAD:
-        raise Invalid("invalid_thread", f"a thread id has 1 to {MAX_THREAD} characters, this one {len(thread)}")
+        raise Invalid(
+            "invalid_thread",
+            f"a thread id has 1 to {MAX_THREAD} characters, this one {len(thread)}",
+        )
     if any(unicodedata.category(character) == "Cc" for character in thread):
-        raise Invalid("invalid_thread", "a thread id has no control characters", hint="use a plain label")
+        raise Invalid(
+            "invalid_thread", "a thread id has no control characters", hint="use a plain label"
+        )
 
 
 def check_context(context: dict[str, Any] | None, limit: int) -> None:
@@ -49,9 +60,15 @@ def check_context(context: dict[str, Any] | None, limit: int) -> None:
     try:
         size = len(msgspec.json.encode(context))
     except (TypeError, ValueError, RecursionError, UnicodeEncodeError) as error:
-        raise Invalid("invalid_context", f"the context cannot be written as JSON: {error}") from None
+        raise Invalid(
+            "invalid_context", f"the context cannot be written as JSON: {error}"
+        ) from None
     if size > limit:
-        raise Invalid("too_large", f"the context has {size} bytes, the limit is {limit}", hint="send less, or a file's path")
+        raise Invalid(
+            "too_large",
+            f"the context has {size} bytes, the limit is {limit}",
+            hint="send less, or a file's path",
+        )
 
 
 def check_priority(priority: int | None) -> None:

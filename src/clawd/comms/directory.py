@@ -64,7 +64,9 @@ class Directory:
             return False
         return entry.enabled and entry.a2a and not entry.hidden
 
-    def find(self, viewer: str, capability: str | None = None, query: str | None = None) -> list[Entry]:
+    def find(
+        self, viewer: str, capability: str | None = None, query: str | None = None
+    ) -> list[Entry]:
         """The visible sessions that have the capability and all words of the query.
 
         A capability that ends in ``*`` matches by its beginning.
@@ -85,15 +87,21 @@ class Directory:
         reached by its id.
         """
         if target == sender:
-            raise Invalid("self_send", "a session cannot send to itself", hint="name another session")
+            raise Invalid(
+                "self_send", "a session cannot send to itself", hint="name another session"
+            )
         entry = self._entries.get(target)
         if entry is None or not self.related(sender, entry):
             raise self.unknown(sender, target)
         if not entry.enabled:
-            raise Refused("session_disabled", f"session {target!r} is disabled", hint="choose another session")
+            raise Refused(
+                "session_disabled", f"session {target!r} is disabled", hint="choose another session"
+            )
         if not entry.a2a and sender != OPERATOR:
             raise Refused(
-                "a2a_disabled", f"session {target!r} takes no messages from sessions", hint="choose another session"
+                "a2a_disabled",
+                f"session {target!r} takes no messages from sessions",
+                hint="choose another session",
             )
         return entry
 
@@ -103,7 +111,11 @@ class Directory:
         near = difflib.get_close_matches(target, seen, 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         shown = ascii(target[:80])
-        return NotFound("unknown_session", f"there is no session {shown}", hint=f"{hint}known: {', '.join(seen) or 'none'}")
+        return NotFound(
+            "unknown_session",
+            f"there is no session {shown}",
+            hint=f"{hint}known: {', '.join(seen) or 'none'}",
+        )
 
 
 def _offers(entry: Entry, capability: str) -> bool:

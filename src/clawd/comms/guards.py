@@ -47,11 +47,15 @@ class Guards:
         sent = self._pairs.get(lineage.trace, Counter())[frozenset((sender, target))]
         if sent >= limit and sender != OPERATOR:
             raise self._refused(
-                sender, lineage, "messages_per_pair",
+                sender,
+                lineage,
+                "messages_per_pair",
                 f"{sender} and {target} have exchanged {sent} messages in this trace",
-                limit, sent, f"trace {lineage.trace}",
+                limit,
+                sent,
+                f"trace {lineage.trace}",
                 "end your turn; a new line of the operator opens a new trace",
-            )  # fmt: skip
+            )
 
     def rate(self, lineage: Lineage, sender: str) -> None:
         """May this session send once more within the minute? A broadcast counts as one."""
@@ -61,36 +65,68 @@ class Guards:
         used = _recent(self._sends, sender, 60.0)
         if len(used) >= limit:
             raise self._refused(
-                sender, lineage, "sends_per_minute", f"{sender} sent {len(used)} messages within a minute",
-                limit, len(used), f"session {sender}", "say more in one message, or use broadcast_message",
-            )  # fmt: skip
+                sender,
+                lineage,
+                "sends_per_minute",
+                f"{sender} sent {len(used)} messages within a minute",
+                limit,
+                len(used),
+                f"session {sender}",
+                "say more in one message, or use broadcast_message",
+            )
         used.append(time.monotonic())
 
-    def task(self, lineage: Lineage, creator: str, target: str, created: int, assigned: int) -> None:
+    def task(
+        self, lineage: Lineage, creator: str, target: str, created: int, assigned: int
+    ) -> None:
         """May this delegation be made? ``lineage.tasks`` is the chain so far, creator last."""
         self._hops(lineage, creator)
         limits = self._limits(creator)
         chain = " -> ".join((*lineage.tasks, target))
         if target in lineage.tasks:
             raise self._refused(
-                creator, lineage, "delegation_cycle", f"the delegation would close a circle: {chain}",
-                0, 1, f"trace {lineage.trace}", "do it yourself, or delegate to a session outside the chain",
-            )  # fmt: skip
+                creator,
+                lineage,
+                "delegation_cycle",
+                f"the delegation would close a circle: {chain}",
+                0,
+                1,
+                f"trace {lineage.trace}",
+                "do it yourself, or delegate to a session outside the chain",
+            )
         if len(lineage.tasks) > limits.max_task_depth:
             raise self._refused(
-                creator, lineage, "task_depth", f"the chain of delegations is too deep: {chain}",
-                limits.max_task_depth, len(lineage.tasks), f"trace {lineage.trace}", "do this part yourself",
-            )  # fmt: skip
+                creator,
+                lineage,
+                "task_depth",
+                f"the chain of delegations is too deep: {chain}",
+                limits.max_task_depth,
+                len(lineage.tasks),
+                f"trace {lineage.trace}",
+                "do this part yourself",
+            )
         if created >= limits.max_tasks_created and creator != OPERATOR:
             raise self._refused(
-                creator, lineage, "tasks_created", f"{creator} has {created} open tasks",
-                limits.max_tasks_created, created, f"session {creator}", "wait for results, or cancel some",
-            )  # fmt: skip
+                creator,
+                lineage,
+                "tasks_created",
+                f"{creator} has {created} open tasks",
+                limits.max_tasks_created,
+                created,
+                f"session {creator}",
+                "wait for results, or cancel some",
+            )
         if assigned >= limits.max_tasks_assigned:
             raise self._refused(
-                creator, lineage, "tasks_assigned", f"{target} has {assigned} open tasks",
-                limits.max_tasks_assigned, assigned, f"session {target}", "choose another session, or wait",
-            )  # fmt: skip
+                creator,
+                lineage,
+                "tasks_assigned",
+                f"{target} has {assigned} open tasks",
+                limits.max_tasks_assigned,
+                assigned,
+                f"session {target}",
+                "choose another session, or wait",
+            )
 
     def creation(self, lineage: Lineage, creator: str, depth: int, alive: int) -> None:
         """May this session create another? ``depth`` is the one that the new one would have."""
@@ -100,15 +136,36 @@ class Guards:
         limits = self._limits(creator)
         used = _recent(self._created, creator, 3600.0)
         for code, limit, value, text in (
-            ("sessions_alive", limits.max_sessions_alive, alive, f"{alive} sessions made by sessions are alive"),
-            ("session_depth", limits.max_session_depth, depth - 1, "sessions that create sessions are nested too deep"),
-            ("sessions_per_hour", limits.max_sessions_per_hour, len(used), f"{creator} created {len(used)} within an hour"),
+            (
+                "sessions_alive",
+                limits.max_sessions_alive,
+                alive,
+                f"{alive} sessions made by sessions are alive",
+            ),
+            (
+                "session_depth",
+                limits.max_session_depth,
+                depth - 1,
+                "sessions that create sessions are nested too deep",
+            ),
+            (
+                "sessions_per_hour",
+                limits.max_sessions_per_hour,
+                len(used),
+                f"{creator} created {len(used)} within an hour",
+            ),
         ):
             if value >= limit:
                 raise self._refused(
-                    creator, lineage, code, text, limit, value, f"session {creator}",
+                    creator,
+                    lineage,
+                    code,
+                    text,
+                    limit,
+                    value,
+                    f"session {creator}",
                     "use the sessions that exist (list_agents)",
-                )  # fmt: skip
+                )
         used.append(time.monotonic())
 
     def _hops(self, lineage: Lineage, session: str) -> None:
@@ -116,16 +173,36 @@ class Guards:
         if lineage.hops > limit:
             path = " -> ".join(lineage.path[-6:])
             raise self._refused(
-                session, lineage, "hops", f"this trace went through {lineage.hops} hops (… {path})",
-                limit, lineage.hops, f"trace {lineage.trace}", "end your turn; the operator has been told",
-            )  # fmt: skip
+                session,
+                lineage,
+                "hops",
+                f"this trace went through {lineage.hops} hops (… {path})",
+                limit,
+                lineage.hops,
+                f"trace {lineage.trace}",
+                "end your turn; the operator has been told",
+            )
 
     def _refused(
-        self, session: str, lineage: Lineage, code: str, text: str, limit: int, value: int, scope: str, hint: str
+        self,
+        session: str,
+        lineage: Lineage,
+        code: str,
+        text: str,
+        limit: int,
+        value: int,
+        scope: str,
+        hint: str,
     ) -> GuardRefused:
         message = f"{text}; the limit is {limit}" if limit else text
-        error = GuardRefused(f"guard_{code}", message, limit=limit, value=value, scope=scope, hint=hint)
-        self._emit(Notice(session=session, trace=lineage.trace, code=error.code, text=message, level="warning"))
+        error = GuardRefused(
+            f"guard_{code}", message, limit=limit, value=value, scope=scope, hint=hint
+        )
+        self._emit(
+            Notice(
+                session=session, trace=lineage.trace, code=error.code, text=message, level="warning"
+            )
+        )
         return error
 
 
@@ -134,5 +211,3 @@ def _recent(times: dict[str, deque[float]], session: str, seconds: float) -> deq
     while used and used[0] < time.monotonic() - seconds:
         used.popleft()
     return used
-
-

@@ -20,7 +20,7 @@ class Mailbox:
 
     def __init__(self, owner: str, folder: Path, writer: Writer) -> None:
         self.owner = owner
-        self._log = Log(folder / FILE_NAME, SessionMessage, writer, check=self._foreign)
+        self._log = Log[SessionMessage](folder / FILE_NAME, SessionMessage, writer)
         self._messages: dict[str, SessionMessage] = {}
 
     @property
@@ -30,7 +30,7 @@ class Mailbox:
 
     def load(self) -> Loaded[SessionMessage]:
         """Read the file (blocking; before the first use)."""
-        loaded = self._log.load()
+        loaded = self._log.load(check=self._foreign)
         self._messages = dict(loaded.records)
         return loaded
 
@@ -55,7 +55,8 @@ class Mailbox:
         """Change messages by id and field, in one append; the new records."""
         before = [self._messages[message_id] for message_id, _ in changes]
         after = [
-            msgspec.structs.replace(old, **fields) for old, (_, fields) in zip(before, changes, strict=True)
+            msgspec.structs.replace(old, **fields)
+            for old, (_, fields) in zip(before, changes, strict=True)
         ]
         # Visible at once, so that two changes of one message never start from the same record.
         self._messages |= {message.id: message for message in after}
@@ -68,7 +69,9 @@ class Mailbox:
             raise
         return after
 
-    async def compact(self, keep: Callable[[SessionMessage], bool] = lambda _: True) -> tuple[int, int]:
+    async def compact(
+        self, keep: Callable[[SessionMessage], bool] = lambda _: True
+    ) -> tuple[int, int]:
         """Rewrite the file with one line a message; bytes before and after."""
         kept = {key: message for key, message in self._messages.items() if keep(message)}
         dropped = self._messages.keys() - kept.keys()
@@ -79,5 +82,5 @@ class Mailbox:
 
     def _foreign(self, message: SessionMessage) -> str | None:
         if message.to != self.owner:
-            return f"addressed to {ascii(message.to[:80])}, not to {self.owner}"
+            return f"addressed to {message.to[:80]!a}, not to {self.owner}"
         return None

@@ -71,7 +71,15 @@ class SessionCommsManager:
         self.post = Post(self.directory, self.guards, bus, writer, emit, limits)
         self.board = TaskBoard(state / "tasks.jsonl", writer)
         self.tasks = Assignments(
-            self.board, self.post, self.directory, self.guards, bus, clock, emit, limits, self._stop_work
+            self.board,
+            self.post,
+            self.directory,
+            self.guards,
+            bus,
+            clock,
+            emit,
+            limits,
+            self._stop_work,
         )
         self.limits = limits
         self._state = state
@@ -111,15 +119,20 @@ class SessionCommsManager:
         """The messages of one mailbox, oldest first (see ``matching``)."""
         return matching(self.post.box(owner).all(), **filters)
 
+    def all_tasks(self, status: str | None = None) -> list[AsyncTask]:
+        """Every task that a listing shows, oldest first."""
+        shown = listed(self.board.all(), self._retention_hours())
+        return [task for task in shown if status in (None, task.status)]
+
     def tasks_of(
         self, session: str, *, created: bool, assigned: bool, status: str | None = None
     ) -> list[AsyncTask]:
         """The tasks of a session by its part in them (a union), oldest first."""
         return [
             task
-            for task in listed(self.board.all(), self._retention_hours())
-            if ((created and task.from_session == session) or (assigned and task.to_session == session))
-            and status in (None, task.status)
+            for task in self.all_tasks(status)
+            if (created and task.from_session == session)
+            or (assigned and task.to_session == session)
         ]
 
     async def broadcast(
@@ -128,13 +141,19 @@ class SessionCommsManager:
         """Send to every visible session but the sender, once; it counts as one send."""
         targets = self.directory.find(caller.session, capability)
         if not targets:
-            raise Invalid("nobody", "no session that you may see would receive this", hint="list_agents shows who is there")
+            raise Invalid(
+                "nobody",
+                "no session that you may see would receive this",
+                hint="list_agents shows who is there",
+            )
         self.guards.rate(caller.lineage, caller.session)
         sent: list[SessionMessage] = []
         refused: list[tuple[str, ClawdError]] = []
         for entry in targets:
             try:
-                sent.append(await self.post.send(caller, entry.id, content, thread=thread, counted=False))
+                sent.append(
+                    await self.post.send(caller, entry.id, content, thread=thread, counted=False)
+                )
             except ClawdError as error:
                 refused.append((entry.id, error))
         if not sent:
@@ -143,7 +162,6 @@ class SessionCommsManager:
 
     async def _stop_work(self, task: AsyncTask) -> None:
         await self.host.stop_work(task)
-
 
 
 def matching(

@@ -8,7 +8,9 @@ import msgspec
 
 from clawd.lineage import Lineage
 
-MessageState = Literal["stored", "delivered", "read", "answered", "held", "expired", "refused", "dead"]
+MessageState = Literal[
+    "stored", "delivered", "read", "answered", "held", "expired", "refused", "dead"
+]
 MessageType = Literal["message", "request", "task_result", "notice"]
 TaskStatus = Literal["pending", "processing", "input_required", "completed", "failed", "cancelled"]
 

@@ -71,7 +71,7 @@ class Post:
     def box(self, owner: str) -> Mailbox:
         """The mailbox of a session or of the operator."""
         if owner not in self._boxes:
-            raise NotFound("unknown_session", f"there is no mailbox of {ascii(owner[:80])}")
+            raise NotFound("unknown_session", f"there is no mailbox of {owner[:80]!a}")
         return self._boxes[owner]
 
     def boxes(self) -> Iterable[Mailbox]:
@@ -83,7 +83,7 @@ class Post:
         owner = self._owners.get(message_id)
         message = self._boxes[owner].get(message_id) if owner in self._boxes else None
         if message is None:
-            raise NotFound("unknown_message", f"there is no message {ascii(message_id[:80])}")
+            raise NotFound("unknown_message", f"there is no message {message_id[:80]!a}")
         return message
 
     async def send(
@@ -116,7 +116,11 @@ class Post:
             thread = asked.thread_id
         check_thread(thread)
         if thread and not self.holds_thread(caller.session, thread):
-            raise Refused("thread_of_a_task", f"thread {thread!r} belongs to a task of others", hint="use another thread")
+            raise Refused(
+                "thread_of_a_task",
+                f"thread {thread!r} belongs to a task of others",
+                hint="use another thread",
+            )
         lineage = caller.lineage.step(caller.turn, caller.session)
         if open_wait is not None:
             lineage = _as_answer(lineage, open_wait.message)
@@ -125,29 +129,46 @@ class Post:
             if counted:
                 self._guards.rate(lineage, caller.session)
         message = SessionMessage(
-            id=new_id("msg"), from_=caller.session, to=to, content=content, timestamp=now(), read=False,
-            thread_id=thread, reply_to=asked.id if asked else None, priority=priority, ttl_seconds=ttl,
-            type=kind, lineage=lineage,
-        )  # fmt: skip
+            id=new_id("msg"),
+            from_=caller.session,
+            to=to,
+            content=content,
+            timestamp=now(),
+            read=False,
+            thread_id=thread,
+            reply_to=asked.id if asked else None,
+            priority=priority,
+            ttl_seconds=ttl,
+            type=kind,
+            lineage=lineage,
+        )
         await self.store(message, answered=asked)
         return message
 
-    async def store(self, message: SessionMessage, *, answered: SessionMessage | None = None) -> None:
+    async def store(
+        self, message: SessionMessage, *, answered: SessionMessage | None = None
+    ) -> None:
         """Store a message as it is and wake its receiver, or the wait that it answers."""
         box = self.box(message.to)
         limit = self._limits(message.to).max_unread
         if box.unread() >= limit:
             raise Refused(
-                "mailbox_full", f"{message.to} has {limit} unread messages, its limit", hint="try again when it has read some"
+                "mailbox_full",
+                f"{message.to} has {limit} unread messages, its limit",
+                hint="try again when it has read some",
             )
         wait = self.waits.get(message.reply_to)
         if wait is not None:
             taken = now()
-            message = msgspec.structs.replace(message, read=True, state="read", delivered_at=taken, read_at=taken)
+            message = msgspec.structs.replace(
+                message, read=True, state="read", delivered_at=taken, read_at=taken
+            )
         await box.add(message)
         self._owners[message.id] = message.to
         self._guards.count(message)
-        self._emit(SessionMessageChanged(session=message.to, trace=_trace(message), message=message))
+        self._emit(
+            SessionMessageChanged(session=message.to, trace=_trace(message), message=message)
+        )
         if answered is not None and answered.to == message.from_:
             await self._answered(answered)
         if wait is not None and not wait.answer.done():
@@ -180,9 +201,17 @@ class Post:
     def wake(self, message: SessionMessage) -> None:
         """Put a waiting message on the bus, unless its receiver reads its mail itself."""
         entry = self._directory.get(message.to)
-        if entry is not None and entry.enabled and entry.wake and message.waits and not expired(message):
+        if (
+            entry is not None
+            and entry.enabled
+            and entry.wake
+            and message.waits
+            and not expired(message)
+        ):
             lineage = message.lineage or Lineage(message.id, origin="external")
-            self._bus.publish(Envelope(message.id, "message", message.to, lineage, message.priority))
+            self._bus.publish(
+                Envelope(message.id, "message", message.to, lineage, message.priority)
+            )
 
     def waiting(self, owner: str) -> list[SessionMessage]:
         """What waits to enter a turn of this session, oldest first."""
@@ -195,12 +224,16 @@ class Post:
             return []
         changed = await self.box(listed[0].to).change(*((m.id, fields) for m in listed))
         for message in changed:
-            self._emit(SessionMessageChanged(session=message.to, trace=_trace(message), message=message))
+            self._emit(
+                SessionMessageChanged(session=message.to, trace=_trace(message), message=message)
+            )
         return changed
 
     async def delivered(self, messages: Iterable[SessionMessage]) -> None:
         """They have entered a turn."""
-        await self.mark([m for m in messages if m.state == "stored"], state="delivered", delivered_at=now())
+        await self.mark(
+            [m for m in messages if m.state == "stored"], state="delivered", delivered_at=now()
+        )
 
     async def read(self, messages: Iterable[SessionMessage]) -> list[SessionMessage]:
         """They have been read: by a turn that finished, or by ``read_session_messages``."""
@@ -227,9 +260,16 @@ class Post:
             elif message.from_ == OPERATOR or self._directory.get(message.from_) is not None:
                 lineage = _as_answer(caller.lineage.step(caller.turn, caller.session), message)
                 answer = SessionMessage(
-                    id=new_id("msg"), from_=caller.session, to=message.from_, content=text, timestamp=now(),
-                    read=False, thread_id=message.thread_id, reply_to=message.id, lineage=lineage,
-                )  # fmt: skip
+                    id=new_id("msg"),
+                    from_=caller.session,
+                    to=message.from_,
+                    content=text,
+                    timestamp=now(),
+                    read=False,
+                    thread_id=message.thread_id,
+                    reply_to=message.id,
+                    lineage=lineage,
+                )
                 await self.store(answer, answered=message)
 
     async def turn_failed(self, caller: Caller, reason: str, *, final: bool) -> None:
@@ -253,10 +293,24 @@ class Post:
             return
         lineage = message.lineage.step(message.id, message.to) if message.lineage else None
         notice = SessionMessage(
-            id=new_id("msg"), from_=message.to, to=message.from_, content=f"Message {message.id} {why}",
-            timestamp=now(), read=False, thread_id=message.thread_id, type="notice", lineage=lineage,
-        )  # fmt: skip
+            id=new_id("msg"),
+            from_=message.to,
+            to=message.from_,
+            content=f"Message {message.id} {why}",
+            timestamp=now(),
+            read=False,
+            thread_id=message.thread_id,
+            type="notice",
+            lineage=lineage,
+        )
         await self.store(notice)
+
+    async def remove(self, owner: str, message_ids: Iterable[str]) -> None:
+        """Take messages out of a mailbox and its file."""
+        gone = set(message_ids)
+        await self.box(owner).compact(lambda message: message.id not in gone)
+        for message_id in gone:
+            self._owners.pop(message_id, None)
 
     async def sweep(self) -> None:
         """Let messages expire whose time has passed, and tell their senders."""
@@ -269,12 +323,15 @@ class Post:
         asked = [m for m in caller.triggered_by if m.from_ == to]
         open_ones = [m for m in asked if self.waits.get(m.id)]
         shown = self.waits.shown(to, caller.session)
-        return (open_ones or ([shown] if shown else []) or asked or [None])[-1]
+        candidates = open_ones or ([shown] if shown else asked)
+        return candidates[-1] if candidates else None
 
     async def _answered(self, message: SessionMessage) -> None:
         current = self.get(message.id)
         if current.state in ("stored", "delivered", "read"):
-            await self.mark([current], state="answered", read=True, read_at=current.read_at or now())
+            await self.mark(
+                [current], state="answered", read=True, read_at=current.read_at or now()
+            )
             self._bus.withdraw(current.to, current.id)
 
 

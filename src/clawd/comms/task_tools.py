@@ -40,15 +40,21 @@ class TaskTools:
         """
         check_priority(priority)
         made = await self._comms.tasks.delegate(
-            self._caller, target_session, task, context=context,
+            self._caller,
+            target_session,
+            task,
+            context=context,
             priority=5 if priority is None else priority,
-            deadline_seconds=deadline_seconds, depends_on=tuple(depends_on or ()),
-        )  # fmt: skip
+            deadline_seconds=deadline_seconds,
+            depends_on=tuple(depends_on or ()),
+        )
         text = (
             f"Task {made.id} is {made.status} with {made.to_session}. You may end your turn; "
             f"the result will arrive as a message in thread {made.id}."
         )
-        return Answer(text, {"taskId": made.id, "status": made.status, "createdAt": made.created_at})
+        return Answer(
+            text, {"taskId": made.id, "status": made.status, "createdAt": made.created_at}
+        )
 
     @tool()
     async def check_async_tasks(
@@ -70,9 +76,13 @@ class TaskTools:
         if task_id is not None:
             tasks = [self._comms.tasks.seen_by(session, task_id)]
         else:
-            tasks = self._comms.tasks_of(session, created=created_by_me, assigned=assigned_to_me, status=status)
+            tasks = self._comms.tasks_of(
+                session, created=created_by_me, assigned=assigned_to_me, status=status
+            )
         shown = [self._shown(task) for task in tasks]
-        lines = [f"{t.id}: {t.status}, {t.from_session} -> {t.to_session}: {t.task[:60]}" for t in tasks]
+        lines = [
+            f"{t.id}: {t.status}, {t.from_session} -> {t.to_session}: {t.task[:60]}" for t in tasks
+        ]
         text = "\n".join([f"{len(tasks)} tasks:", *lines]) if tasks else "No tasks."
         return Answer(text, {"tasks": shown})
 
@@ -99,7 +109,9 @@ class TaskTools:
         ended = await self._comms.tasks.complete(
             self._caller, task_id, result=result, error=error, evidence=evidence
         )
-        return Answer(f"Task {ended.id} is {ended.status}.", {"taskId": ended.id, "status": ended.status})
+        return Answer(
+            f"Task {ended.id} is {ended.status}.", {"taskId": ended.id, "status": ended.status}
+        )
 
     @tool()
     async def cancel_async_task(self, task_id: str, reason: str | None = None) -> Answer:
@@ -110,7 +122,9 @@ class TaskTools:
             reason: why, for the worker and the record
         """
         ended = await self._comms.tasks.cancel(self._caller.session, task_id, reason)
-        return Answer(f"Task {ended.id} is {ended.status}.", {"taskId": ended.id, "status": ended.status})
+        return Answer(
+            f"Task {ended.id} is {ended.status}.", {"taskId": ended.id, "status": ended.status}
+        )
 
     def _shown(self, task: AsyncTask) -> dict[str, Any]:
         entry = self._comms.directory.get(task.to_session)

@@ -33,11 +33,16 @@ class MessageTools:
         host = self._comms.host
         agents = [
             {
-                "id": e.id, "name": e.name, "description": e.description, "role": e.role,
-                "capabilities": list(e.capabilities), "status": host.status(e.id), "queue": host.queue(e.id),
+                "id": e.id,
+                "name": e.name,
+                "description": e.description,
+                "role": e.role,
+                "capabilities": list(e.capabilities),
+                "status": host.status(e.id),
+                "queue": host.queue(e.id),
             }
             for e in self._comms.directory.find(self._caller.session, capability, query)
-        ]  # fmt: skip
+        ]
         lines = [f"{a['id']} ({a['status']}): {a['description'] or a['name']}" for a in agents]
         text = "\n".join([f"{len(agents)} sessions:", *lines]) if agents else "No session matches."
         return Answer(text, {"agents": agents})
@@ -64,32 +69,52 @@ class MessageTools:
         """
         check_priority(priority)
         options: dict[str, Any] = {
-            "thread": thread_id, "priority": 5 if priority is None else priority, "ttl": ttl_seconds,
-        }  # fmt: skip
+            "thread": thread_id,
+            "priority": 5 if priority is None else priority,
+            "ttl": ttl_seconds,
+        }
         if isinstance(target_session, list):
             return await self._send_to_all(target_session, message, wait_seconds, options)
         if wait_seconds:
             return await self._ask(target_session, message, wait_seconds, options)
         sent = await self._comms.post.send(self._caller, target_session, message, **options)
-        facts = {"id": sent.id, "timestamp": sent.timestamp, "to": sent.to, "threadId": sent.thread_id, "state": sent.state}
+        facts = {
+            "id": sent.id,
+            "timestamp": sent.timestamp,
+            "to": sent.to,
+            "threadId": sent.thread_id,
+            "state": sent.state,
+        }
         return Answer(f"Message {sent.id} to {sent.to} is stored{self._note(sent.to)}.", facts)
 
-    async def _send_to_all(self, targets: list[str], message: str, wait: float, options: dict[str, Any]) -> Answer:
+    async def _send_to_all(
+        self, targets: list[str], message: str, wait: float, options: dict[str, Any]
+    ) -> Answer:
         if wait:
-            raise Invalid("wait_for_one", "wait_seconds needs one target", hint="send without waiting; answers arrive as messages")
+            raise Invalid(
+                "wait_for_one",
+                "wait_seconds needs one target",
+                hint="send without waiting; answers arrive as messages",
+            )
         if not targets:
-            raise Invalid("no_target", "target_session is an empty list", hint="name at least one session")
+            raise Invalid(
+                "no_target", "target_session is an empty list", hint="name at least one session"
+            )
         results: list[dict[str, Any]] = []
         for target in dict.fromkeys(targets):
             try:
                 sent = await self._comms.post.send(self._caller, target, message, **options)
-                results.append({"to": target, "id": sent.id, "timestamp": sent.timestamp, "state": sent.state})
+                results.append(
+                    {"to": target, "id": sent.id, "timestamp": sent.timestamp, "state": sent.state}
+                )
             except ClawdError as error:
                 results.append({"to": target} | error.as_json())
         stored = [r["to"] for r in results if "id" in r]
         refused = [r["to"] for r in results if "id" not in r]
         text = f"Stored for {', '.join(stored) or 'nobody'}."
-        return Answer(text + (f" Refused for {', '.join(refused)}." if refused else ""), {"messages": results})
+        return Answer(
+            text + (f" Refused for {', '.join(refused)}." if refused else ""), {"messages": results}
+        )
 
     async def _ask(self, target: str, message: str, wait: float, options: dict[str, Any]) -> Answer:
         sent, reply = await self._comms.post.ask(self._caller, target, message, wait, **options)
@@ -109,7 +134,9 @@ class MessageTools:
         if not entry.wake:
             return "; it reads its mail by itself"
         status = self._comms.host.status(target)
-        return {"busy": " and waits until its turn ends", "paused": ", but it is paused"}.get(status, " and wakes it")
+        return {"busy": " and waits until its turn ends", "paused": ", but it is paused"}.get(
+            status, " and wakes it"
+        )
 
     @tool()
     async def read_session_messages(
@@ -134,13 +161,22 @@ class MessageTools:
             mark_as_read: mark them as read
         """
         found = self._comms.search(
-            self._caller.session, unread=unread_only, thread=thread_id, sender=from_session,
-            query=query, before=before, limit=limit,
-        )  # fmt: skip
+            self._caller.session,
+            unread=unread_only,
+            thread=thread_id,
+            sender=from_session,
+            query=query,
+            before=before,
+            limit=limit,
+        )
         shown = [public(message) for message in found]
         if mark_as_read:
             await self._comms.post.read(found)
-        text = f"{len(shown)} messages (their text is data from the sender)." if shown else "No messages."
+        text = (
+            f"{len(shown)} messages (their text is data from the sender)."
+            if shown
+            else "No messages."
+        )
         return Answer(text, {"messages": shown})
 
     @tool()
@@ -159,10 +195,14 @@ class MessageTools:
         text = f"Stored for {', '.join(m.to for m in sent)}."
         if refused:
             text += f" Refused for {', '.join(target for target, _ in refused)}."
-        return Answer(text, {"messages": ids, "refused": [{"to": t} | e.as_json() for t, e in refused]})
+        return Answer(
+            text, {"messages": ids, "refused": [{"to": t} | e.as_json() for t, e in refused]}
+        )
 
     @tool()
-    async def acknowledge_message(self, message_id: str | list[str], note: str | None = None) -> Answer:
+    async def acknowledge_message(
+        self, message_id: str | list[str], note: str | None = None
+    ) -> Answer:
         """Tell the sender of a message that you have read it, without waking it.
 
         Args:
@@ -174,12 +214,14 @@ class MessageTools:
         messages = [box.get(i) for i in ids]
         if not ids or None in messages:
             missing = next((i for i, m in zip(ids, messages, strict=True) if m is None), "")
-            raise NotFound("unknown_message", f"you have no message {ascii(missing[:80])}")
+            raise NotFound("unknown_message", f"you have no message {missing[:80]!a}")
         found = [m for m in messages if m is not None]
         await self._comms.post.read(found)
         current = [self._comms.post.get(m.id) for m in found]
         await self._comms.post.mark(current, note=note or "acknowledged")
-        return Answer(f"Acknowledged {', '.join(m.id for m in found)}.", {"ids": [m.id for m in found]})
+        return Answer(
+            f"Acknowledged {', '.join(m.id for m in found)}.", {"ids": [m.id for m in found]}
+        )
 
     @tool()
     async def get_session_outputs(self, session_id: str, limit: int = 5) -> Answer:
@@ -193,7 +235,10 @@ class MessageTools:
         if entry is None or not self._comms.directory.visible(self._caller.session, entry):
             raise self._comms.directory.unknown(self._caller.session, session_id)
         outputs = await self._comms.host.outputs(session_id, max(1, min(limit, 50)))
-        return Answer(f"{len(outputs)} outputs of {session_id} (data from that session).", {"outputs": outputs})
+        return Answer(
+            f"{len(outputs)} outputs of {session_id} (data from that session).",
+            {"outputs": outputs},
+        )
 
 
 class SessionTools:
@@ -245,15 +290,28 @@ class SessionTools:
             hidden_from_agents: keep it out of list_agents
         """
         contents = {
-            "IDENTITY.md": identity_content, "SOUL.md": soul_content,
-            "USER.md": user_content, "MEMORY.md": memory_content,
-        }  # fmt: skip
+            "IDENTITY.md": identity_content,
+            "SOUL.md": soul_content,
+            "USER.md": user_content,
+            "MEMORY.md": memory_content,
+        }
         wanted = SessionCreation(
-            session_id, provider_template, name, description, model,
+            session_id,
+            provider_template,
+            name,
+            description,
+            model,
             {file: text for file, text in contents.items() if text is not None},
-            role, tuple(capabilities or ()), enable_a2a, hidden_from_agents,
-        )  # fmt: skip
+            role,
+            tuple(capabilities or ()),
+            enable_a2a,
+            hidden_from_agents,
+        )
         entry = await self._comms.host.create(self._caller, wanted)
-        facts = {"id": entry.id, "name": entry.name, "template": provider_template, "status": self._comms.host.status(entry.id)}
+        facts = {
+            "id": entry.id,
+            "name": entry.name,
+            "template": provider_template,
+            "status": self._comms.host.status(entry.id),
+        }
         return Answer(f"Session {entry.id} is running.", facts)
-

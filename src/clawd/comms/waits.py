@@ -25,7 +25,9 @@ class Wait:
     target: str
     message: SessionMessage
     shown: bool = False
-    answer: asyncio.Future[Reply] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    answer: asyncio.Future[Reply] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
 
 
 class Waits:
@@ -50,7 +52,11 @@ class Waits:
     def shown(self, waiter: str, target: str) -> SessionMessage | None:
         """The question of ``waiter`` that ``target`` was told of when a circle was refused."""
         for wait in self._open.values():
-            if (wait.waiter, wait.target) == (waiter, target) and wait.shown and not wait.answer.done():
+            if (
+                (wait.waiter, wait.target) == (waiter, target)
+                and wait.shown
+                and not wait.answer.done()
+            ):
                 return wait.message
         return None
 
@@ -76,7 +82,7 @@ def _circle(waiter: str, path: list[Wait]) -> Refused:
         "wait_circle",
         f"waiting would close a circle: {circle}. {question.from_} is waiting for your answer to "
         f"message {question.id}",
-        hint=f"answer it now with send_message_to_session to {question.from_} without wait_seconds, then ask",
+        hint=f"answer it now with send_message_to_session to {question.from_}, without wait_seconds",
         circle=circle,
         openQuestion={"id": question.id, "from": question.from_, "content": question.content},
     )

@@ -69,7 +69,10 @@ class TurnConversation:
     async def keep(self, *messages: ChatMessage, partial: bool = False) -> None:
         """Add to the transcript; durable when this returns."""
         await self._transcript.append(
-            *(self._transcript.message(self._turn, message, partial=partial) for message in messages)
+            *(
+                self._transcript.message(self._turn, message, partial=partial)
+                for message in messages
+            )
         )
 
     async def shrink(self) -> bool:
@@ -87,8 +90,13 @@ class TurnConversation:
             text, _ = await summarise(self._model, self._model_name, older, room=self._window // 2)
         except ClawdError as error:
             text = ""
-            self._notice("compaction_failed", f"summarising failed ({error.message}); the oldest messages were dropped")
+            self._notice(
+                "compaction_failed",
+                f"summarising failed ({error.message}); the oldest messages were dropped",
+            )
         await self._transcript.summarised(live[cut - 1].record, text)
         after = self._transcript.tokens()
-        self._notice("compacted", f"older history was summarised: about {before} tokens became {after}")
+        self._notice(
+            "compacted", f"older history was summarised: about {before} tokens became {after}"
+        )
         return True

@@ -82,5 +82,8 @@ def _read(workspace: Path, name: str, limit: int) -> IdentityFile:
         return IdentityFile(name, "", 0)
     problem = ""
     if found.cut:
-        problem = f"{name} has {found.size} bytes and is cut to {limit}; shorten it or raise identity.fileBytes"
+        problem = (
+            f"{name} has {found.size} bytes and is cut to {limit}; "
+            "shorten it or raise identity.fileBytes"
+        )
     return IdentityFile(name, found.text, found.size, problem)

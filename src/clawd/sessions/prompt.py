@@ -34,7 +34,8 @@ def situation(
     lines = [
         "# SITUATION",
         "",
-        f"You are the session {session_id!r} of clawd. Today is {moment:%A, %Y-%m-%d}, time zone {moment:%Z}.",
+        f"You are the session {session_id!r} of clawd. "
+        f"Today is {moment:%A, %Y-%m-%d}, time zone {moment:%Z}.",
         f"Workspace: {workspace}. {permissions}",
     ]
     if a2a:

@@ -25,7 +25,9 @@ class Trigger(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     text: str = ""
 
 
-class Line(msgspec.Struct, frozen=True, rename="camel", tag_field="type", omit_defaults=True, kw_only=True):
+class Line(
+    msgspec.Struct, frozen=True, rename="camel", tag_field="type", omit_defaults=True, kw_only=True
+):
     """What every line has; the last line for an id wins."""
 
     id: str

@@ -34,7 +34,7 @@ class Registry:
     """The fold over ``state/sessions.jsonl``."""
 
     def __init__(self, path: Path, writer: Writer) -> None:
-        self._log = Log(path, SessionRecord, writer)
+        self._log = Log[SessionRecord](path, SessionRecord, writer)
         self._records: dict[str, SessionRecord] = {}
 
     def load(self) -> list[str]:
@@ -45,7 +45,9 @@ class Registry:
 
     def created(self) -> list[SessionRecord]:
         """The sessions that were made at run time and are still there."""
-        return [record for record in self._records.values() if record.created and not record.removed]
+        return [
+            record for record in self._records.values() if record.created and not record.removed
+        ]
 
     def get(self, session_id: str) -> SessionRecord | None:
         """What was said of a session."""

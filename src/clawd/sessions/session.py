@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from clawd.agent.tool import Toolset
 from clawd.bus.port import Envelope
+from clawd.comms.caller import Caller
 from clawd.comms.manager import Status
 from clawd.comms.post import expired
 from clawd.config.schema import SessionSettings
@@ -15,6 +18,7 @@ from clawd.errors import Invalid, NotFound, Refused
 from clawd.events import Notice, PromptQueued
 from clawd.ids import OPERATOR, new_id, now
 from clawd.lineage import Lineage, begin
+from clawd.llm.tokens import estimate
 from clawd.sessions.identity import Identity, read_identity, signature
 from clawd.sessions.prompt import situation, stable_part
 from clawd.sessions.records import Trigger, TurnRecord
@@ -38,7 +42,9 @@ class Accepted:
 class Session:
     """Takes requests from its inbox, in their order, and runs one turn for each."""
 
-    def __init__(self, settings: SessionSettings, workspace: Path, services: Services, created_by: str = "") -> None:
+    def __init__(
+        self, settings: SessionSettings, workspace: Path, services: Services, created_by: str = ""
+    ) -> None:
         self.settings = settings
         self.workspace = workspace
         self.created_by = created_by
@@ -84,24 +90,34 @@ class Session:
             self._services.bus.publish(turn_envelope(turn, self.id))
         while True:
             envelope = await self._inbox.next()
-            turn = await self._take(envelope)
-            if turn is not None:
-                await self._run(turn)
+            asked = await self._take(envelope)
+            if asked is not None:
+                await self._run(asked)
 
-    async def prompt(self, text: str, mode: Mode = "queue", *, lineage: Lineage | None = None) -> Accepted:
+    async def prompt(
+        self, text: str, mode: Mode = "queue", *, lineage: Lineage | None = None
+    ) -> Accepted:
         """Accept a line of the operator; durable when this returns."""
         if not text.strip():
             raise Invalid("empty_prompt", "there is nothing to say", hint="write a line")
         try:
             size = len(text.encode())
         except UnicodeEncodeError:
-            raise Invalid("invalid_unicode", "the line has a lone surrogate", hint="send valid Unicode") from None
+            raise Invalid(
+                "invalid_unicode", "the line has a lone surrogate", hint="send valid Unicode"
+            ) from None
         if size > MAX_PROMPT_BYTES:
-            raise Invalid("too_large", f"the line has {size} bytes, the limit is {MAX_PROMPT_BYTES}")
+            raise Invalid(
+                "too_large", f"the line has {size} bytes, the limit is {MAX_PROMPT_BYTES}"
+            )
         turn = TurnRecord(
-            id=new_id("turn"), conversation=self.transcript.conversation, time=now(), status="queued",
-            trigger=Trigger("user", OPERATOR, text=text), lineage=lineage or begin("operator"),
-        )  # fmt: skip
+            id=new_id("turn"),
+            conversation=self.transcript.conversation,
+            time=now(),
+            status="queued",
+            trigger=Trigger("user", OPERATOR, text=text),
+            lineage=lineage or begin("operator"),
+        )
         await self.transcript.append(turn)
         if mode == "steer" and self.running is not None:
             self._steers.append(turn)
@@ -109,7 +125,9 @@ class Session:
         waiting = [e for e in self._inbox.waiting() if e.kind == "turn"]
         ahead = len(waiting) + (self.running is not None and mode != "interrupt")
         self._services.emit(
-            PromptQueued(session=self.id, trace=turn.lineage.trace, run_id=turn.id, text=text, ahead=ahead)
+            PromptQueued(
+                session=self.id, trace=turn.lineage.trace, run_id=turn.id, text=text, ahead=ahead
+            )
         )
         self._services.bus.publish(turn_envelope(turn, self.id))
         if mode == "interrupt":
@@ -128,7 +146,7 @@ class Session:
             return None
         turn = self.transcript.turns.get(turn_id)
         if turn is None:
-            raise NotFound("unknown_turn", f"session {self.id} has no open turn {ascii(turn_id[:80])}")
+            raise NotFound("unknown_turn", f"session {self.id} has no open turn {turn_id[:80]!a}")
         self._services.bus.withdraw(self.id, turn_id)
         self._steers = [steer for steer in self._steers if steer.id != turn_id]
         await self._runner.cancelled(turn, by)
@@ -137,8 +155,35 @@ class Session:
     async def reset(self) -> str:
         """Begin another conversation; mail and tasks stay as they are."""
         if self.running is not None:
-            raise Refused("busy", f"session {self.id} is in a turn", hint="stop it first, or wait until it ends")
+            raise Refused(
+                "busy",
+                f"session {self.id} is in a turn",
+                hint="stop it first, or wait until it ends",
+            )
         return await self.transcript.begin()
+
+    def toolset(self, caller: Caller) -> Toolset:
+        """The tools of this session, bound to a caller."""
+        return self._runner.toolset(caller)
+
+    def caller(self, lineage: Lineage) -> Caller:
+        """Acting as this session outside a turn, on the operator's word."""
+        return Caller(self.id, lineage, workspace=self.workspace)
+
+    def tokens(self) -> int:
+        """About how many tokens the identity and the history take now."""
+        identity = (
+            sum(estimate(text) for _, text in self._identity.prompt()) if self._identity else 0
+        )
+        return identity + self.transcript.tokens()
+
+    async def compact(self) -> tuple[int, int]:
+        """Summarise older history now; tokens of history before and after."""
+        if self.running is not None:
+            raise Refused("busy", f"session {self.id} is in a turn", hint="wait until it ends")
+        before = self.transcript.tokens()
+        await self._runner.compact()
+        return before, self.transcript.tokens()
 
     def configure(self, settings: SessionSettings) -> None:
         """Take new settings; a running turn keeps its prompt, model and history."""
@@ -157,24 +202,33 @@ class Session:
             known = set(self._identity.problems()) if self._identity else set()
             for problem in current.problems():
                 if problem not in known:
-                    self._services.emit(Notice(session=self.id, code="identity", text=problem, level="warning"))
+                    self._services.emit(
+                        Notice(session=self.id, code="identity", text=problem, level="warning")
+                    )
             self._identity = current
         return current
 
     async def prompt_parts(self) -> list[tuple[str, str]]:
         """The parts of the system prompt by name."""
         identity = await self.identity()
-        return [(name.lower(), text) for name, text in identity.prompt()] + [("situation", self._situation([]))]
+        return [(name.lower(), text) for name, text in identity.prompt()] + [
+            ("situation", self._situation([]))
+        ]
 
     def _situation(self, news: list[str]) -> str:
         comms = self._services.comms
         tools = self.settings.tools
         permissions = "You cannot run commands." if not tools.exec else "You may run commands."
         return situation(
-            self.id, str(self.workspace), permissions, comms.directory.find(self.id),
-            a2a=self.settings.a2a.enabled, unread=comms.post.box(self.id).unread(),
-            open_tasks=len(comms.board.open_for(worker=self.id)), news=news,
-        )  # fmt: skip
+            self.id,
+            str(self.workspace),
+            permissions,
+            comms.directory.find(self.id),
+            a2a=self.settings.a2a.enabled,
+            unread=comms.post.box(self.id).unread(),
+            open_tasks=len(comms.board.open_for(worker=self.id)),
+            news=news,
+        )
 
     async def _prompt(self) -> str:
         news, self._news = self._news, []
@@ -184,7 +238,7 @@ class Session:
     def _steered(self) -> list[str]:
         lines, self._steers = self._steers, []
         for turn in lines:
-            self._services.clock.later(0, lambda turn=turn: self._mark_steered(turn))
+            self._services.clock.later(0, partial(self._mark_steered, turn))
         return [turn.trigger.text for turn in lines]
 
     async def _mark_steered(self, turn: TurnRecord) -> None:
@@ -196,23 +250,30 @@ class Session:
             return self.transcript.turns.get(envelope.id)
         claimed = {i for turn in self.transcript.turns.values() for i in turn.trigger.ids}
         if envelope.kind == "task":
-            ids = () if envelope.id in claimed else (envelope.id,)
+            ids = tuple(i for i in (envelope.id,) if i not in claimed)
             task = self._services.comms.board.find(envelope.id)
             source = task.from_session if task else ""
         else:
             same = self._inbox.take_all("message", envelope.lineage.trace)
             box = self._services.comms.post.box(self.id)
             found = [box.get(e.id) for e in (envelope, *same) if e.id not in claimed]
-            waiting = sorted((m for m in found if m and m.waits and not expired(m)), key=lambda m: (-m.priority, m.id))
+            waiting = sorted(
+                (m for m in found if m and m.waits and not expired(m)),
+                key=lambda m: (-m.priority, m.id),
+            )
             ids = tuple(m.id for m in waiting)
             source = ", ".join(dict.fromkeys(m.from_ for m in waiting))
         if not ids:
             return None
         trigger = Trigger(envelope.kind, source, ids)
         return TurnRecord(
-            id=new_id("turn"), conversation=self.transcript.conversation, time=now(), status="queued",
-            trigger=trigger, lineage=envelope.lineage,
-        )  # fmt: skip
+            id=new_id("turn"),
+            conversation=self.transcript.conversation,
+            time=now(),
+            status="queued",
+            trigger=trigger,
+            lineage=envelope.lineage,
+        )
 
     async def _run(self, turn: TurnRecord) -> None:
         self.running, self.since, self._stopped_by = turn, now(), ""
@@ -226,3 +287,11 @@ class Session:
             for steer in self._steers:
                 self._services.bus.publish(turn_envelope(steer, self.id))
             self._steers = []
+
+    async def drained(self, seconds: float) -> None:
+        """Wait until the running turn has ended, or stop it when that takes too long."""
+        task = self._task
+        if task is not None:
+            _, late = await asyncio.wait([task], timeout=seconds)
+            if late:
+                await self.cancel(by="clawd")

@@ -69,7 +69,9 @@ class Transcript:
     async def begin(self) -> str:
         """Begin another conversation; its id."""
         conversation = new_id("conv")
-        await self.append(ConversationRecord(id=conversation, conversation=conversation, time=now()))
+        await self.append(
+            ConversationRecord(id=conversation, conversation=conversation, time=now())
+        )
         return conversation
 
     def message(
@@ -78,13 +80,22 @@ class Transcript:
         """The line for a chat message of this turn."""
         kind: TriggerKind = turn.trigger.kind
         return MessageRecord(
-            id=new_id("line"), conversation=turn.conversation, time=now(), turn=turn.id,
-            trigger=kind, message=message, partial=partial,
-        )  # fmt: skip
+            id=new_id("line"),
+            conversation=turn.conversation,
+            time=now(),
+            turn=turn.id,
+            trigger=kind,
+            message=message,
+            partial=partial,
+        )
 
     def of_turn(self, turn_id: str) -> list[ChatMessage]:
         """The messages of one turn, as far as they are in the current conversation."""
-        return [kept.record.message for kept in self._messages if kept.record.turn == turn_id and not kept.record.partial]
+        return [
+            kept.record.message
+            for kept in self._messages
+            if kept.record.turn == turn_id and not kept.record.partial
+        ]
 
     def records(self) -> list[MessageRecord]:
         """The messages of the current conversation, those behind a summary too."""
@@ -120,7 +131,13 @@ class Transcript:
     async def summarised(self, upto: MessageRecord, text: str) -> None:
         """From now on ``text`` stands for everything up to this message."""
         await self.append(
-            SummaryRecord(id=new_id("line"), conversation=self.conversation, time=now(), upto=upto.id, text=text)
+            SummaryRecord(
+                id=new_id("line"),
+                conversation=self.conversation,
+                time=now(),
+                upto=upto.id,
+                text=text,
+            )
         )
 
     def _fold(self, record: Record) -> None:

@@ -28,7 +28,10 @@ def task_text(task: AsyncTask) -> str:
         fenced(task.id, task.task),
     ]
     if task.context is not None:
-        lines += ["Its context, as JSON:", fenced(f"{task.id}-context", msgspec.json.encode(task.context).decode())]
+        lines += [
+            "Its context, as JSON:",
+            fenced(f"{task.id}-context", msgspec.json.encode(task.context).decode()),
+        ]
     deadline = f" It must be done by {task.deadline}." if task.deadline else ""
     lines.append(
         f'Do this and end it with complete_async_task(task_id="{task.id}", result=… or error=…); '
@@ -47,8 +50,11 @@ def _message(message: SessionMessage) -> str:
     else:
         head = f'[message {message.id} from session "{message.from_}"{thread}]'
     how = {
-        "request": f"{message.from_} waits for the answer: your final text, or send_message_to_session to it.",
+        "request": f"{message.from_} waits for your answer: your final text, or a message to it.",
         "notice": "A notice about a message of yours; it wants no answer.",
-    }.get(message.type, f"To answer, use send_message_to_session to {message.from_}; otherwise just end your turn.")
+    }.get(
+        message.type,
+        f"To answer, use send_message_to_session to {message.from_}; otherwise just end your turn.",
+    )
     replies = f" It answers your message {message.reply_to}." if message.reply_to else ""
     return f"{head}\n{fenced(message.id, message.content)}\n({how}{replies})"

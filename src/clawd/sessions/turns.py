@@ -18,12 +18,13 @@ from clawd.comms.tools import MessageTools, SessionTools
 from clawd.config.schema import SessionSettings, ToolSettings, limits_for
 from clawd.errors import ClawdError, GuardRefused, Refused
 from clawd.events import Notice, RunFailed, RunStarted
-from clawd.ids import now
+from clawd.ids import OPERATOR, now
+from clawd.lineage import begin
 from clawd.messages import ChatMessage, Usage, user
 from clawd.sessions.conversation import TurnConversation
 from clawd.sessions.gate import Slot
-from clawd.sessions.records import TurnRecord
-from clawd.sessions.services import Services
+from clawd.sessions.records import Trigger, TurnRecord
+from clawd.sessions.services import Chosen, Services
 from clawd.sessions.transcript import Transcript
 from clawd.sessions.triggers import messages_text, task_text
 
@@ -75,13 +76,17 @@ class TurnRunner:
         for task_id in turn.trigger.ids if turn.trigger.kind == "task" else ():
             task = self._services.comms.board.find(task_id)
             if task is not None and not task.final:
-                await self._services.comms.tasks.end(task, "cancelled", reason=f"its turn was stopped by {by}")
+                await self._services.comms.tasks.end(
+                    task, "cancelled", reason=f"its turn was stopped by {by}"
+                )
 
     async def _start(self, turn: TurnRecord) -> TurnRecord | None:
         """Make the turn durable as running, with its user message when it is new."""
         crashes = turn.crashes + (turn.status == "running")
         if crashes >= MAX_STARTS:
-            error = Refused("started_too_often", f"the daemon died {crashes} times while this turn ran")
+            error = Refused(
+                "started_too_often", f"the daemon died {crashes} times while this turn ran"
+            )
             turn = await self._transcript.change(turn, crashes=crashes)
             self._emit_failed(turn, error)
             await self._fail(turn, self._caller(turn), error)
@@ -92,20 +97,32 @@ class TurnRunner:
             return None
         known = bool(self._transcript.of_turn(turn.id))
         turn_now = TurnRecord(
-            id=turn.id, conversation=turn.conversation if known else self._transcript.conversation, time=now(),
-            trigger=turn.trigger, status="running", lineage=turn.lineage, attempt=turn.attempt + 1,
-            crashes=crashes, started_at=turn.started_at or now(), usage=turn.usage,
-        )  # fmt: skip
+            id=turn.id,
+            conversation=turn.conversation if known else self._transcript.conversation,
+            time=now(),
+            trigger=turn.trigger,
+            status="running",
+            lineage=turn.lineage,
+            attempt=turn.attempt + 1,
+            crashes=crashes,
+            started_at=turn.started_at or now(),
+            usage=turn.usage,
+        )
         lines = [] if known else [self._transcript.message(turn_now, user(text))]
         await self._transcript.append(turn_now, *lines)
         await self._services.comms.post.delivered(self._messages(turn_now))
         settings = self._settings()
         self._services.emit(
             RunStarted(
-                session=settings.id, trace=turn.lineage.trace, run_id=turn.id, agent_name=settings.name,
-                trigger=turn.trigger.kind, input_message=turn.trigger.text or text,
-                source=turn.trigger.source, attempt=turn_now.attempt,
-            )  # fmt: skip
+                session=settings.id,
+                trace=turn.lineage.trace,
+                run_id=turn.id,
+                agent_name=settings.name,
+                trigger=turn.trigger.kind,
+                input_message=turn.trigger.text or text,
+                source=turn.trigger.source,
+                attempt=turn_now.attempt,
+            )
         )
         return turn_now
 
@@ -129,17 +146,41 @@ class TurnRunner:
             self._emit_failed(turn, error)
             return Failed(error)
         prompt = await self._prompt()
+        conversation = self._conversation(turn, prompt, chosen)
+        return await run_turn(run, chosen.model, conversation, self.toolset(caller))
+
+    def _conversation(self, turn: TurnRecord, prompt: str, chosen: Chosen) -> TurnConversation:
+        settings = self._settings()
         context = settings.context
-        conversation = TurnConversation(
-            self._transcript, turn, prompt, chosen.model, chosen.name,
-            window=context.max_tokens or chosen.window, threshold=context.compression_threshold,
-            keep_recent=context.keep_recent_messages, temperature=settings.provider.temperature,
-            max_output_tokens=settings.provider.max_output_tokens, steered=self._steered,
+        return TurnConversation(
+            self._transcript,
+            turn,
+            prompt,
+            chosen.model,
+            chosen.name,
+            window=context.max_tokens or chosen.window,
+            threshold=context.compression_threshold,
+            keep_recent=context.keep_recent_messages,
+            temperature=settings.provider.temperature,
+            max_output_tokens=settings.provider.max_output_tokens,
+            steered=self._steered,
             notice=lambda code, text: self._services.emit(
                 Notice(session=settings.id, trace=turn.lineage.trace, code=code, text=text)
             ),
-        )  # fmt: skip
-        return await run_turn(run, chosen.model, conversation, self.toolset(caller))
+        )
+
+    async def compact(self) -> None:
+        """Summarise older history outside a turn."""
+        chosen = await self._services.models.choose(self._settings())
+        turn = TurnRecord(
+            id="",
+            conversation=self._transcript.conversation,
+            time=now(),
+            trigger=Trigger("user", OPERATOR),
+            status="running",
+            lineage=begin(),
+        )
+        await self._conversation(turn, "", chosen).shrink()
 
     def toolset(self, caller: Caller) -> Toolset:
         """The tools of this session, bound to the caller."""
@@ -152,17 +193,29 @@ class TurnRunner:
         settings = self._settings()
         limits = limits_for(self._services.config(), settings)
         run = Turn(
-            turn.id, settings.id, turn.lineage.trace, self._services.emit, limits.max_model_calls_per_turn,
+            turn.id,
+            settings.id,
+            turn.lineage.trace,
+            self._services.emit,
+            limits.max_model_calls_per_turn,
             turn.usage or Usage(),
-        )  # fmt: skip
+        )
         return self._caller(turn, run, slot), run
 
-    def _caller(self, turn: TurnRecord, run: Turn | None = None, slot: Slot | None = None) -> Caller:
+    def _caller(
+        self, turn: TurnRecord, run: Turn | None = None, slot: Slot | None = None
+    ) -> Caller:
         extra = {"pause": slot.lent} if slot else {}
         return Caller(
-            self._settings().id, turn.lineage, turn.id, tuple(self._messages(turn)), self._task(turn),
-            run.done if run else {}, self._workspace, **extra,
-        )  # fmt: skip
+            self._settings().id,
+            turn.lineage,
+            turn.id,
+            tuple(self._messages(turn)),
+            self._task(turn),
+            run.done if run else {},
+            self._workspace,
+            **extra,
+        )
 
     def _messages(self, turn: TurnRecord) -> list[SessionMessage]:
         if turn.trigger.kind != "message":
@@ -182,7 +235,9 @@ class TurnRunner:
                 return parent.id
         return None
 
-    async def _settle(self, turn: TurnRecord, caller: Caller, run: Turn, outcome: Finished | Failed) -> None:
+    async def _settle(
+        self, turn: TurnRecord, caller: Caller, run: Turn, outcome: Finished | Failed
+    ) -> None:
         if isinstance(outcome, Failed):
             await self._fail(turn, caller, outcome.error, run)
             return
@@ -192,7 +247,9 @@ class TurnRunner:
             await comms.tasks.turn_finished(caller, caller.task, outcome.text)
         await self._transcript.change(turn, status="finished", ended_at=now(), usage=run.usage)
 
-    async def _fail(self, turn: TurnRecord, caller: Caller, error: ClawdError, run: Turn | None = None) -> None:
+    async def _fail(
+        self, turn: TurnRecord, caller: Caller, error: ClawdError, run: Turn | None = None
+    ) -> None:
         comms = self._services.comms
         again = turn.crashes < MAX_STARTS and not isinstance(error, GuardRefused)
         if turn.trigger.kind == "task":
@@ -206,7 +263,9 @@ class TurnRunner:
         usage = run.usage if run else None
         status = "waiting" if again else "failed"
         ended = None if again else now()
-        turn = await self._transcript.change(turn, status=status, ended_at=ended, usage=usage, error=error.as_json())
+        turn = await self._transcript.change(
+            turn, status=status, ended_at=ended, usage=usage, error=error.as_json()
+        )
         if again:
             self._retry_later(turn)
 
@@ -220,7 +279,9 @@ class TurnRunner:
 
     def _emit_failed(self, turn: TurnRecord, error: ClawdError) -> None:
         session, trace = self._settings().id, turn.lineage.trace
-        self._services.emit(RunFailed(session=session, trace=trace, run_id=turn.id, error=error.as_json()))
+        self._services.emit(
+            RunFailed(session=session, trace=trace, run_id=turn.id, error=error.as_json())
+        )
 
 
 def turn_envelope(turn: TurnRecord, session: str) -> Envelope:

@@ -1,0 +1,251 @@
+"""The daemon: built once, run until told, stopped in two stages."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from clawd import __version__
+from clawd.bus.memory import MemoryBus
+from clawd.comms.manager import SessionCommsManager
+from clawd.config.schema import Config, Limits, limits_for
+from clawd.daemon.logbook import Logbook, LogHandler
+from clawd.daemon.notify import notify
+from clawd.daemon.reload import Configuration, Reloader
+from clawd.daemon.supervisor import Supervisor
+from clawd.errors import ClawdError
+from clawd.events import Notice
+from clawd.gateway.app import create_app
+from clawd.gateway.serve import LocalServer
+from clawd.ids import OPERATOR, now
+from clawd.messages import JSON
+from clawd.sessions.gate import Gate
+from clawd.sessions.manager import SessionManager
+from clawd.sessions.models import ConfiguredModels
+from clawd.sessions.registry import Registry
+from clawd.sessions.services import Services
+from clawd.storage.files import HomeLock, make_private_folder
+from clawd.storage.writer import Writer
+from clawd.stream import EventStream, Published
+
+log = logging.getLogger("clawd.daemon")
+
+STOP_SECONDS = 8.0
+SWEEP_SECONDS = 60.0
+_NOTICES = 50
+
+
+class Daemon:
+    """Everything, put together. Nobody but this knows everyone."""
+
+    def __init__(self, home: Path, configuration: Configuration, began: float) -> None:
+        self.home = home
+        self.state = home / "state"
+        self.configuration = configuration
+        self.began = began
+        self.started_at = now()
+        self.ready = asyncio.Event()
+        self.stopping = asyncio.Event()
+        self.drain_seconds = 0.0
+        self.stream = EventStream()
+        self.notices: deque[JSON] = deque(maxlen=_NOTICES)
+        self.stream.observe(self._remember)
+        self.supervisor = Supervisor()
+        self.writer = Writer()
+        self.bus = MemoryBus()
+        emit = self.stream.publish
+        self.comms = SessionCommsManager(
+            self.state,
+            self.bus,
+            self.writer,
+            self.supervisor,
+            emit,
+            self._limits,
+            lambda: configuration.config.retention.tasks_hours,
+        )
+        self.models = ConfiguredModels(lambda: configuration.config, home)
+        services = Services(
+            self.comms,
+            self.bus,
+            self.writer,
+            self.supervisor,
+            Gate(lambda: configuration.config.limits.max_turns),
+            self.models,
+            lambda: configuration.config,
+            emit,
+        )
+        registry = Registry(self.state / "sessions.jsonl", self.writer)
+        self.sessions = SessionManager(home, services, self.models, registry, self.supervisor)
+        self.comms.attach(self.sessions)
+        self.reloader = Reloader(configuration, self.sessions, emit)
+        self.logbook = Logbook(self.state, lambda: configuration.config.log, self._workspace)
+        self.stream.observe(self.logbook)
+
+    async def run(self) -> None:
+        """Start, serve until told to stop, and stop."""
+        self.writer.start()
+        handler = LogHandler(self.logbook)
+        logging.getLogger().addHandler(handler)
+        server = LocalServer(create_app(self), self.state, self.stream.close)
+        try:
+            problems = await asyncio.to_thread(self._load)
+            # What was built at start lives as long as the daemon: spare the collector.
+            gc.freeze()
+            for problem in problems:
+                self._notice("storage_mended", problem, "warning")
+            for problem in self.configuration.problems:
+                level = "warning" if self.configuration.state == "ok" else "error"
+                self._notice("config_problem", problem, level)
+            self.sessions.start()
+            await self.comms.resume()
+            self.supervisor.supervise("reload", self.reloader.run, self._lost("reload"))
+            self.supervisor.supervise("sweep", self._sweep, self._lost("sweep"))
+            self.supervisor.spawn("models", self.models.warm())
+            async with server.serving():
+                self.ready.set()
+                notify("READY=1")
+                log.info("ready in %.0f ms", (time.perf_counter() - self.began) * 1000)
+                await self.stopping.wait()
+                notify("STOPPING=1")
+                for session in self.sessions.all() if self.drain_seconds else ():
+                    await session.drained(self.drain_seconds)
+        finally:
+            late = await self.supervisor.close(STOP_SECONDS)
+            for name in late:
+                log.error("%s did not stop in time", name)
+            await self.models.close()
+            await self.writer.close()
+            logging.getLogger().removeHandler(handler)
+            self.logbook.close()
+
+    def stop(self, drain_seconds: float = 0.0) -> None:
+        """Begin to stop; running turns get ``drain_seconds`` to end, and go on after a restart."""
+        self.drain_seconds = drain_seconds
+        self.stopping.set()
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+        return self.configuration.config
+
+    def status(self) -> JSON:
+        """What ``clawd status`` shows."""
+        sessions = self.sessions.all()
+        config = self.configuration.config
+        used = {config.template_of(s.settings).id for s in sessions}
+        providers: list[JSON] = []
+        for template in config.provider_templates.values():
+            key = self.models.key_state(template)
+            ok = key in ("ok", "none")
+            if template.id in used or ok:
+                providers.append({"id": template.id, "ok": ok} | ({} if ok else {"problem": key}))
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "home": str(self.home),
+            "socket": str(self.state / "clawd.sock"),
+            "startedAt": self.started_at,
+            "uptimeSeconds": round(time.perf_counter() - self.began, 1),
+            "sessions": {
+                "total": len(sessions),
+                "busy": sum(s.running is not None for s in sessions),
+                "failed": sum(bool(s.failed) for s in sessions),
+            },
+            "unread": self.comms.post.box(OPERATOR).unread(),
+            "openTasks": len(self.comms.board.open_for()),
+            "config": {"state": self.configuration.state, "problems": self.configuration.problems},
+            "providers": providers,
+            "offline": all(config.template_of(s.settings).is_offline for s in sessions),
+            "notices": list(self.notices),
+            "seq": self.stream.seq,
+        }
+
+    def _load(self) -> list[str]:
+        make_private_folder(self.state / OPERATOR)
+        return [*self.comms.load(), *self.sessions.load(self.configuration.config)]
+
+    def _limits(self, session_id: str) -> Limits:
+        config = self.configuration.config
+        session = self.sessions.find(session_id)
+        return limits_for(config, session.settings) if session else config.limits
+
+    def _workspace(self, session_id: str) -> Path | None:
+        session = self.sessions.find(session_id)
+        return session.workspace if session else None
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            await self.comms.sweep()
+
+    def _remember(self, published: Published) -> None:
+        event = published.event
+        if isinstance(event, Notice) and event.level != "info":
+            self.notices.append(
+                {
+                    "time": published.time,
+                    "level": event.level,
+                    "code": event.code,
+                    "text": event.text,
+                    "session": event.session,
+                }
+            )
+
+    def _notice(self, code: str, text: str, level: Any = "info") -> None:
+        self.stream.publish(Notice(code=code, text=text, level=level))
+
+    def _lost(self, name: str) -> Callable[[str], None]:
+        return lambda why: self._notice("part_failed", f"{name} was given up: {why}", "error")
+
+
+def main(home: Path, log_to_stderr: bool) -> int:
+    """Run a daemon on this home until it is told to stop; the exit code."""
+    began = time.perf_counter()
+    os.umask(0o077)
+    logging.basicConfig(
+        level=logging.INFO if log_to_stderr else logging.ERROR,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        handlers=[logging.StreamHandler(sys.stderr)] if log_to_stderr else [logging.NullHandler()],
+    )
+    logging.getLogger().setLevel(logging.INFO)
+    for talkative in ("httpx2", "uvicorn", "watchfiles"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)
+    home = home.resolve()
+    try:
+        make_private_folder(home / "state")
+        lock = HomeLock(home / "state" / "lock")
+        lock.acquire()
+        configuration = Configuration(home)
+        configuration.load()
+    except ClawdError as error:
+        hint = f"\n  {error.hint}" if error.hint else ""
+        sys.stderr.write(f"clawd: {error.message}{hint}\n")
+        return error.exit_code
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_serve(home, configuration, began))
+    return 0
+
+
+async def _serve(home: Path, configuration: Configuration, began: float) -> None:
+    daemon = Daemon(home, configuration, began)
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if daemon.stopping.is_set():
+            # A second signal does not wait for anyone; what was acknowledged is on disk.
+            os._exit(143)
+        daemon.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    await daemon.run()

@@ -1,0 +1,108 @@
+"""The one place that makes asyncio tasks: every one has a name, an owner and an end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+log = logging.getLogger("clawd.supervisor")
+
+RESTARTS = 3
+WITHIN_SECONDS = 60.0
+
+
+class Supervisor:
+    """Owns the daemon's tasks: runs them, restarts what crashes, ends all of them."""
+
+    def __init__(self) -> None:
+        self._named: dict[str, asyncio.Task[None]] = {}
+        self._others: set[asyncio.Task[object]] = set()
+        self._timers: set[asyncio.TimerHandle] = set()
+        self._closing = False
+
+    def supervise(
+        self, name: str, run: Callable[[], Coroutine[Any, Any, None]], failed: Callable[[str], None]
+    ) -> None:
+        """Keep ``run`` running; three crashes in a minute give it up, and ``failed`` is told."""
+        current = self._named.get(name)
+        if self._closing or (current is not None and not current.done()):
+            return
+        self._named[name] = asyncio.create_task(self._keep_running(name, run, failed), name=name)
+
+    async def stop(self, name: str) -> None:
+        """Cancel what runs under a name and wait for its end."""
+        task = self._named.pop(name, None)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    def spawn(self, name: str, work: Coroutine[Any, Any, object]) -> None:
+        """Run something once; an exception is logged."""
+        if self._closing:
+            work.close()
+            return
+        task = asyncio.create_task(work, name=name)
+        self._others.add(task)
+        task.add_done_callback(self._ended)
+
+    def later(self, seconds: float, what: Callable[[], Awaitable[object]]) -> Callable[[], None]:
+        """Run ``what`` after so many seconds; the answer cancels it before it began."""
+        if self._closing:
+            return lambda: None
+        loop = asyncio.get_running_loop()
+        handle: asyncio.TimerHandle = loop.call_later(seconds, lambda: self._due(handle, what))
+        self._timers.add(handle)
+
+        def cancel() -> None:
+            handle.cancel()
+            self._timers.discard(handle)
+
+        return cancel
+
+    async def close(self, seconds: float) -> list[str]:
+        """Cancel everything and wait; the names of what did not end in time."""
+        self._closing = True
+        for timer in self._timers:
+            timer.cancel()
+        tasks = [*self._named.values(), *self._others]
+        for task in tasks:
+            task.cancel()
+        if not tasks:
+            return []
+        _, late = await asyncio.wait(tasks, timeout=seconds)
+        return [task.get_name() for task in late]
+
+    def _due(self, handle: asyncio.TimerHandle, what: Callable[[], Awaitable[object]]) -> None:
+        self._timers.discard(handle)
+
+        async def run() -> object:
+            return await what()
+
+        self.spawn("timer", run())
+
+    def _ended(self, task: asyncio.Task[object]) -> None:
+        self._others.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s failed: %s", task.get_name(), error, exc_info=error)
+
+    async def _keep_running(
+        self, name: str, run: Callable[[], Coroutine[Any, Any, None]], failed: Callable[[str], None]
+    ) -> None:
+        crashes: deque[float] = deque(maxlen=RESTARTS)
+        while True:
+            try:
+                await run()
+                return
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:
+                log.error("%s crashed: %s", name, error, exc_info=error)
+                crashes.append(time.monotonic())
+                if len(crashes) == RESTARTS and crashes[-1] - crashes[0] < WITHIN_SECONDS:
+                    failed(f"{type(error).__name__}: {error}")
+                    return
+                await asyncio.sleep(0.2 * 4 ** len(crashes))

@@ -1,0 +1,125 @@
+"""The routes of the daemon itself: status, configuration, providers, tools, stop."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from clawd.comms.caller import operator
+from clawd.config.output import redacted
+from clawd.errors import ClawdError, NotFound
+from clawd.gateway.house import House
+from clawd.gateway.wire import Fields, listing, one, read_body, word
+from clawd.lineage import begin
+from clawd.llm.port import ChatRequest, Reply
+from clawd.messages import user
+from clawd.sessions.models import public_template
+
+
+class Calling(Fields):
+    """A tool call on the operator's word, as a session."""
+
+    session: str
+    arguments: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class Stopping(Fields):
+    """How long running turns get."""
+
+    drain_seconds: float = 0.0
+
+
+class ControlRoutes:
+    """What can be asked of the daemon."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def routes(self) -> list[Route]:
+        """The routes of the daemon."""
+        return [
+            Route("/api/status", self.status, methods=["GET"]),
+            Route("/api/config", self.config, methods=["GET"]),
+            Route("/api/providers", self.providers, methods=["GET"]),
+            Route("/api/providers/{id}/test", self.test_provider, methods=["POST"]),
+            Route("/api/tools", self.tools, methods=["GET"]),
+            Route("/api/tools/{name}", self.call_tool, methods=["POST"]),
+            Route("/api/stop", self.stop, methods=["POST"]),
+        ]
+
+    async def status(self, _: Request) -> Response:
+        """How the daemon is."""
+        return one("status", self._house.status())
+
+    async def config(self, _: Request) -> Response:
+        """The configuration in force, keys hidden."""
+        return one("config", {"config": redacted(self._house.config)})
+
+    async def providers(self, _: Request) -> Response:
+        """The provider templates, and whether their keys resolve."""
+        templates = self._house.config.provider_templates.values()
+        return listing(
+            "providers",
+            [public_template(t) | {"key": self._house.models.key_state(t)} for t in templates],
+        )
+
+    async def test_provider(self, request: Request) -> Response:
+        """One real call."""
+        name = request.path_params["id"]
+        template = self._house.config.provider_templates.get(name)
+        if template is None:
+            known = ", ".join(self._house.config.provider_templates)
+            raise NotFound(
+                "unknown_template",
+                f"there is no provider template {name[:80]!a}",
+                hint=f"templates: {known}",
+            )
+        began = time.perf_counter()
+        result: dict[str, Any] = {"ok": False, "model": template.default_model}
+        try:
+            model = await self._house.models.of(template)
+            question = ChatRequest(
+                model=template.default_model, messages=(user("Say hello."),), max_output_tokens=16
+            )
+            async for item in model.stream(question):
+                if isinstance(item, Reply):
+                    result["ok"] = True
+        except ClawdError as error:
+            result["error"] = error.as_json()
+        result["milliseconds"] = round((time.perf_counter() - began) * 1000)
+        return one("providerTest", result)
+
+    async def tools(self, request: Request) -> Response:
+        """The tools of a session (of the first one when none is named)."""
+        session = word(request, "session")
+        sessions = self._house.sessions.all()
+        if session is None and not sessions:
+            return listing("tools", [])
+        chosen = self._house.sessions.get(session) if session else sessions[0]
+        functions = [tool.schema()["function"] for tool in chosen.toolset(operator()).all()]
+        return listing("tools", functions)
+
+    async def call_tool(self, request: Request) -> Response:
+        """Run a tool as a session, on the operator's word."""
+        body = await read_body(request, Calling)
+        session = self._house.sessions.get(body.session)
+        tool = session.toolset(session.caller(begin("operator"))).get(request.path_params["name"])
+        try:
+            answer = await tool.call(body.arguments)
+        except ClawdError as error:
+            return one("toolResult", {"ok": False, "result": error.as_json()})
+        return one(
+            "toolResult",
+            {"ok": True, "result": answer.facts or {"text": answer.text}, "text": answer.text},
+        )
+
+    async def stop(self, request: Request) -> Response:
+        """Begin to stop."""
+        body = await read_body(request, Stopping)
+        self._house.stop(body.drain_seconds)
+        return one("stopping", {"drainSeconds": body.drain_seconds}, 202)

@@ -1,0 +1,49 @@
+"""What the edge needs of the daemon, named here so that nothing points upwards."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from clawd.comms.manager import SessionCommsManager
+from clawd.config.schema import Config
+from clawd.messages import JSON
+from clawd.sessions.manager import SessionManager
+from clawd.sessions.models import ConfiguredModels
+from clawd.stream import EventStream
+
+
+class House(Protocol):
+    """The daemon as the edge sees it."""
+
+    @property
+    def sessions(self) -> SessionManager:
+        """All sessions."""
+        ...
+
+    @property
+    def comms(self) -> SessionCommsManager:
+        """Messages and tasks."""
+        ...
+
+    @property
+    def stream(self) -> EventStream:
+        """The one stream."""
+        ...
+
+    @property
+    def models(self) -> ConfiguredModels:
+        """The models by template."""
+        ...
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+        ...
+
+    def status(self) -> JSON:
+        """The facts of ``clawd status``."""
+        ...
+
+    def stop(self, drain_seconds: float = 0.0) -> None:
+        """Begin to stop."""
+        ...

@@ -1,0 +1,147 @@
+"""The routes of tasks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from clawd.comms.caller import Caller, operator
+from clawd.comms.checks import check_priority
+from clawd.comms.models import AsyncTask, public
+from clawd.errors import Refused
+from clawd.gateway.house import House
+from clawd.gateway.wire import Fields, flag, listing, number, one, read_body, whole, word
+from clawd.ids import OPERATOR
+from clawd.lineage import begin
+
+MAX_WAIT_SECONDS = 3600.0
+
+
+class Delegating(Fields):
+    """A task to give, from the operator unless it says otherwise."""
+
+    to_session: str
+    task: str
+    context: dict[str, Any] | None = None
+    from_session: str = OPERATOR
+    priority: int = 5
+    deadline_seconds: float | None = None
+    depends_on: list[str] = msgspec.field(default_factory=list)
+
+
+class Cancelling(Fields):
+    """Why."""
+
+    reason: str | None = None
+
+
+class Completing(Fields):
+    """A verdict: exactly one of the two."""
+
+    result: str | None = None
+    error: str | None = None
+
+
+class TaskRoutes:
+    """What can be asked of tasks."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def routes(self) -> list[Route]:
+        """The routes of this noun."""
+        at = "/api/tasks"
+        return [
+            Route(at, self.list_some, methods=["GET"]),
+            Route(at, self.delegate, methods=["POST"]),
+            Route(f"{at}/{{id}}", self.show, methods=["GET"]),
+            Route(f"{at}/{{id}}/cancel", self.cancel, methods=["POST"]),
+            Route(f"{at}/{{id}}/retry", self.retry, methods=["POST"]),
+            Route(f"{at}/{{id}}/complete", self.complete, methods=["POST"]),
+        ]
+
+    async def list_some(self, request: Request) -> Response:
+        """Tasks, oldest first: of all sessions, or of one by its part in them."""
+        session, status = word(request, "session"), word(request, "status")
+        comms = self._house.comms
+        created, assigned = flag(request, "created", True), flag(request, "assigned", True)
+        if session is not None:
+            if session != OPERATOR:
+                self._house.sessions.get(session)
+            tasks = comms.tasks_of(session, created=created, assigned=assigned, status=status)
+        else:
+            tasks = comms.all_tasks(status)
+        limit = whole(request, "limit", 200) or 0
+        return listing("tasks", [public(task) for task in tasks[-limit:]])
+
+    async def show(self, request: Request) -> Response:
+        """One task; with ``wait``, when it is final or the time is over."""
+        task = self._task(request)
+        wait = number(request, "wait", 0.0) or 0.0
+        if wait and not task.final:
+            task = await self._house.comms.board.wait(task.id, min(wait, MAX_WAIT_SECONDS))
+        return one("task", public(task))
+
+    async def delegate(self, request: Request) -> Response:
+        """Give a task; durable when the answer is sent."""
+        body = await read_body(request, Delegating)
+        check_priority(body.priority)
+        caller = operator()
+        if body.from_session != OPERATOR:
+            caller = Caller(self._house.sessions.get(body.from_session).id, begin("operator"))
+        task = await self._house.comms.tasks.delegate(
+            caller,
+            body.to_session,
+            body.task,
+            context=body.context,
+            priority=body.priority,
+            deadline_seconds=body.deadline_seconds,
+            depends_on=tuple(body.depends_on),
+        )
+        return one("task", public(task), 201)
+
+    async def cancel(self, request: Request) -> Response:
+        """Take a task back."""
+        task = self._task(request)
+        body = await read_body(request, Cancelling)
+        return one(
+            "task", public(await self._house.comms.tasks.cancel(OPERATOR, task.id, body.reason))
+        )
+
+    async def retry(self, request: Request) -> Response:
+        """Give a task that did not complete once more, as a new one."""
+        task = self._task(request)
+        if task.status not in ("failed", "cancelled"):
+            raise Refused(
+                "not_failed",
+                f"task {task.id} is {task.status}",
+                hint="only failed or cancelled tasks are retried",
+            )
+        known = task.from_session == OPERATOR or self._house.sessions.find(task.from_session)
+        caller = Caller(task.from_session if known else OPERATOR, begin("operator"))
+        made = await self._house.comms.tasks.delegate(
+            caller,
+            task.to_session,
+            task.task,
+            context=task.context,
+            priority=task.priority,
+            retry_of=task.id,
+        )
+        return one("task", public(made), 201)
+
+    async def complete(self, request: Request) -> Response:
+        """End a task in its worker's stead."""
+        task = self._task(request)
+        body = await read_body(request, Completing)
+        ended = await self._house.comms.tasks.complete(
+            operator(), task.id, result=body.result, error=body.error
+        )
+        await self._house.sessions.stop_work(ended)
+        return one("task", public(ended))
+
+    def _task(self, request: Request) -> AsyncTask:
+        return self._house.comms.board.get(request.path_params["id"])

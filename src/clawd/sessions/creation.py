@@ -1,0 +1,105 @@
+"""Creating a session: checked whole, then made whole, or not at all."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from clawd.comms.checks import encoded
+from clawd.comms.creation import SessionCreation
+from clawd.config.loader import parse_session
+from clawd.config.output import session_json
+from clawd.config.references import check_session
+from clawd.config.schema import Config, SessionSettings
+from clawd.errors import Invalid, StorageError
+from clawd.ids import check_session_id
+from clawd.sessions.identity import FILES
+from clawd.sessions.templates import identity_files
+from clawd.storage.files import atomic_write, make_private_folder, sync_folder
+
+MAX_IDENTITY_BYTES = 64 * 1024
+
+
+def settings_for(
+    config: Config, wanted: SessionCreation, creator: SessionSettings | None
+) -> SessionSettings:
+    """The settings of the new session; ``Invalid`` names what is wrong with the request.
+
+    It gets no more than its creator: the same tools, limits and organization.
+    """
+    check_session_id(wanted.id)
+    for file, text in wanted.identity.items():
+        size = len(encoded(text, file))
+        if size > MAX_IDENTITY_BYTES:
+            raise Invalid(
+                "too_large",
+                f"{file} has {size} bytes, the limit is {MAX_IDENTITY_BYTES}",
+                hint="shorten it",
+            )
+        if "\0" in text:
+            raise Invalid("invalid_text", f"{file} has a NUL character", hint="send plain text")
+    template = config.provider_templates.get(wanted.template)
+    if template is None:
+        known = ", ".join(config.provider_templates)
+        raise Invalid(
+            "unknown_template",
+            f"there is no provider template {wanted.template[:80]!a}",
+            hint=f"templates: {known}",
+        )
+    if wanted.role not in ("creative", "deterministic", "hybrid"):
+        raise Invalid(
+            "invalid_role",
+            f"role {wanted.role[:80]!a} is not known",
+            hint="creative, deterministic or hybrid",
+        )
+    entry: dict[str, Any] = {
+        "name": wanted.name.strip() or wanted.id,
+        "description": wanted.description,
+        "role": wanted.role,
+        "provider": {"template": wanted.template}
+        | ({"model": wanted.model} if wanted.model else {}),
+        "capabilities": list(wanted.capabilities),
+        "a2a": {"enabled": wanted.a2a, "hiddenFromAgents": wanted.hidden},
+    }
+    if creator is not None:
+        inherited = session_json(creator)
+        entry |= {key: inherited[key] for key in ("tools", "limits") if key in inherited}
+        entry["a2a"]["organization"] = creator.a2a.organization
+    settings = parse_session(wanted.id, entry)
+    for finding in check_session(config, settings):
+        if finding.severity == "error":
+            raise Invalid("invalid_session", finding.message, hint=finding.hint)
+    return settings
+
+
+def make_workspace(folder: Path, wanted: SessionCreation) -> None:
+    """Make the folder with its four identity files (blocking), all or nothing.
+
+    ``StorageError`` when it cannot be made, ``Invalid`` when something is already there.
+    """
+    if folder.exists() or folder.is_symlink():
+        raise Invalid(
+            "workspace_exists",
+            f"{folder} is already there",
+            hint="choose another id, or move it away",
+        )
+    contents = identity_files(wanted.id, wanted.name or wanted.id, wanted.description) | dict(
+        wanted.identity
+    )
+    unfinished = folder.with_name(f".{folder.name}.new")
+    try:
+        make_private_folder(folder.parent)
+        shutil.rmtree(unfinished, ignore_errors=True)
+        make_private_folder(unfinished)
+        for name in FILES:
+            atomic_write(unfinished / name, contents[name].encode())
+        unfinished.rename(folder)
+        sync_folder(folder.parent)
+    except OSError as error:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise StorageError(
+            "workspace_not_made",
+            f"{folder} cannot be made: {error.strerror}",
+            hint="check the folder's owner, mode and disk",
+        ) from None

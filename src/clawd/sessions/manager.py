@@ -1,0 +1,361 @@
+"""All sessions of the daemon: started, created, changed, removed."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, Protocol
+
+from clawd.comms.caller import Caller
+from clawd.comms.creation import SessionCreation
+from clawd.comms.directory import Entry
+from clawd.comms.manager import SessionCommsManager, Status
+from clawd.comms.models import AsyncTask
+from clawd.config.loader import parse_session
+from clawd.config.output import session_json
+from clawd.config.schema import Config, SessionSettings
+from clawd.errors import Invalid, NotFound, Refused
+from clawd.events import Notice, SessionChanged, SessionCreated, SessionRemoved
+from clawd.ids import OPERATOR, now
+from clawd.messages import JSON
+from clawd.sessions.creation import make_workspace, settings_for
+from clawd.sessions.models import ConfiguredModels, public_template
+from clawd.sessions.overlay import merged, overlay_record
+from clawd.sessions.registry import Registry, SessionRecord
+from clawd.sessions.services import Services
+from clawd.sessions.session import Session
+from clawd.storage.files import make_private_folder
+
+DRAIN_SECONDS = 30.0
+
+
+class Supervision(Protocol):
+    """Runs the sessions' loops, and starts a loop that crashed again."""
+
+    def supervise(
+        self, name: str, run: Callable[[], Coroutine[Any, Any, None]], failed: Callable[[str], None]
+    ) -> None:
+        """Keep ``run`` running under a name; ``failed`` is told when it is given up."""
+        ...
+
+    async def stop(self, name: str) -> None:
+        """Cancel what runs under a name and wait for its end."""
+        ...
+
+
+class SessionManager:
+    """The sessions by id; what messages and tasks need of them."""
+
+    def __init__(
+        self,
+        home: Path,
+        services: Services,
+        models: ConfiguredModels,
+        registry: Registry,
+        supervision: Supervision,
+    ) -> None:
+        self._home = home
+        self._services = services
+        self._models = models
+        self._registry = registry
+        self._supervision = supervision
+        self._sessions: dict[str, Session] = {}
+        self._changing = asyncio.Lock()
+
+    @property
+    def _comms(self) -> SessionCommsManager:
+        return self._services.comms
+
+    def all(self) -> list[Session]:
+        """Every session."""
+        return list(self._sessions.values())
+
+    def find(self, session_id: str) -> Session | None:
+        """A session by id, if it is there."""
+        return self._sessions.get(session_id)
+
+    def get(self, session_id: str) -> Session:
+        """A session by id; ``NotFound`` naming the nearest."""
+        session = self._sessions.get(session_id)
+        if session is None:
+            raise self._comms.directory.unknown(OPERATOR, session_id)
+        return session
+
+    def load(self, config: Config) -> list[str]:
+        """Open every configured and created session (blocking, at start); problems in words."""
+        problems = self._registry.load()
+        for settings in self._wanted(config).values():
+            problems += self._open(settings)
+        return problems
+
+    def start(self) -> None:
+        """Let the loaded sessions run."""
+        for session in self._sessions.values():
+            self._start(session)
+
+    async def apply(self, config: Config) -> list[str]:
+        """Bring the sessions in line with a new configuration; the changes in words."""
+        async with self._changing:
+            wanted = self._wanted(config)
+            changes: list[str] = []
+            for session_id in [i for i in self._sessions if i not in wanted]:
+                await self._close(session_id)
+                changes.append(f"session {session_id} removed")
+            for session_id, settings in wanted.items():
+                current = self._sessions.get(session_id)
+                if current is not None and self._home / settings.workspace != current.workspace:
+                    await self._close(session_id)
+                    current = None
+                if current is None:
+                    problems = await asyncio.to_thread(self._open, settings)
+                    self._start(self._sessions[session_id])
+                    self._appeared(session_id)
+                    changes += [f"session {session_id} added", *problems]
+                elif current.settings != settings:
+                    self._configure(current, settings)
+                    changes.append(f"session {session_id} changed")
+            return changes
+
+    # What messages and tasks need (clawd.comms.manager.Host).
+
+    def status(self, session_id: str) -> Status:
+        """What the session is doing."""
+        session = self._sessions.get(session_id)
+        if session is None:
+            return "disabled"
+        return session.status() if session.settings.enabled else "disabled"
+
+    def queue(self, session_id: str) -> int:
+        """How many requests wait for it."""
+        session = self._sessions.get(session_id)
+        return session.queue() if session else 0
+
+    def templates(self) -> list[JSON]:
+        """The provider templates, without keys."""
+        return [
+            public_template(template)
+            for template in self._services.config().provider_templates.values()
+        ]
+
+    async def outputs(self, session_id: str, limit: int) -> list[JSON]:
+        """The latest final texts of a session, oldest first."""
+        records = self.get(session_id).transcript.records()
+        finals = [
+            r
+            for r in records
+            if r.message.role == "assistant" and r.message.content and not r.message.tool_calls
+        ]
+        return [
+            {"time": r.time, "turn": r.turn, "text": r.message.content} for r in finals[-limit:]
+        ]
+
+    async def stop_work(self, task: AsyncTask) -> None:
+        """Stop the turn that works on this task, if one runs."""
+        session = self._sessions.get(task.to_session)
+        if (
+            session is not None
+            and session.running is not None
+            and task.id in session.running.trigger.ids
+        ):
+            await session.cancel(session.running.id, by="clawd")
+
+    async def create(self, caller: Caller, wanted: SessionCreation) -> Entry:
+        """Create and start a session, all or nothing."""
+        async with self._changing:
+            config = self._services.config()
+            own = self._sessions.get(caller.session)
+            settings = settings_for(config, wanted, own.settings if own else None)
+            if any(wanted.id.lower() == known.lower() for known in self._sessions):
+                raise Invalid(
+                    "name_not_available",
+                    f"the id {wanted.id!r} is not available",
+                    hint="choose another id",
+                )
+            self._models.key(config.template_of(settings))
+            parent = self._registry.get(caller.session)
+            depth = (parent.depth if parent else 0) + 1
+            alive = len([r for r in self._registry.created() if r.created_by != OPERATOR])
+            lineage = caller.lineage.step(caller.turn, caller.session)
+            self._comms.guards.creation(lineage, caller.session, depth, alive)
+            folder = self._home / settings.workspace
+            await asyncio.to_thread(make_workspace, folder, wanted)
+            record = SessionRecord(
+                id=wanted.id,
+                time=now(),
+                settings=session_json(settings),
+                created=True,
+                created_by=caller.session,
+                depth=depth if caller.session != OPERATOR else 0,
+            )
+            try:
+                await self._registry.put(record)
+            except BaseException:
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+                raise
+            await asyncio.to_thread(self._open, settings, caller.session)
+            self._start(self._sessions[wanted.id])
+            self._services.emit(
+                SessionCreated(
+                    session=wanted.id,
+                    trace=lineage.trace,
+                    name=settings.name,
+                    created_by=caller.session,
+                )
+            )
+            self._appeared(wanted.id)
+            return entry_of(settings)
+
+    # What only the operator can do.
+
+    async def remove(self, session_id: str) -> None:
+        """Remove a session that was made at run time; its workspace stays."""
+        async with self._changing:
+            self.get(session_id)
+            record = self._registry.get(session_id)
+            if record is None or not record.created:
+                raise Refused(
+                    "configured",
+                    f"session {session_id!r} stands in config.json",
+                    hint="remove it there",
+                )
+            await self._registry.put(
+                SessionRecord(id=session_id, time=now(), settings={}, removed=True)
+            )
+            await self._close(session_id)
+
+    async def change(self, session_id: str, changes: JSON) -> Session:
+        """Change a session at run time: ``hiddenFromAgents`` and ``model``."""
+        async with self._changing:
+            session = self.get(session_id)
+            record = overlay_record(
+                self._services.config(), session.settings, self._registry.get(session_id), changes
+            )
+            settings = self._with_overlay(self._services.config(), session.settings.id, record)
+            settings_problem(self._services.config(), settings)
+            await self._registry.put(record)
+            self._configure(session, settings)
+            return session
+
+    def entry(self, session_id: str) -> JSON:
+        """The entry of a session as it would stand in ``config.json``."""
+        return session_json(self.get(session_id).settings)
+
+    def _wanted(self, config: Config) -> dict[str, SessionSettings]:
+        wanted: dict[str, SessionSettings] = {}
+        for session_id in config.sessions:
+            wanted[session_id] = self._with_overlay(
+                config, session_id, self._registry.get(session_id)
+            )
+        taken = {session_id.lower() for session_id in wanted}
+        for record in self._registry.created():
+            if record.id.lower() not in taken:
+                wanted[record.id] = parse_session(record.id, record.settings)
+        return wanted
+
+    def _with_overlay(
+        self, config: Config, session_id: str, record: SessionRecord | None
+    ) -> SessionSettings:
+        configured = config.sessions.get(session_id)
+        if configured is None:
+            if record is None:
+                raise NotFound("unknown_session", f"there is no session {session_id!r}")
+            return parse_session(session_id, record.settings)
+        return merged(configured, record)
+
+    def _open(self, settings: SessionSettings, created_by: str | None = None) -> list[str]:
+        record = self._registry.get(settings.id)
+        workspace = self._home / settings.workspace
+        problems: list[str] = []
+        try:
+            make_private_folder(workspace)
+        except Exception as error:  # noqa: BLE001 - told to the operator; the session shows it too
+            problems.append(f"workspace of {settings.id}: {error}")
+        creator = created_by if created_by is not None else (record.created_by if record else "")
+        session = Session(settings, workspace, self._services, creator)
+        self._comms.directory.put(entry_of(settings))
+        problems += self._comms.post.open(settings.id, workspace)
+        problems += session.load()
+        self._sessions[settings.id] = session
+        return problems
+
+    def _start(self, session: Session) -> None:
+        if session.settings.enabled:
+            self._supervision.supervise(
+                session.id, session.run, lambda why: self._failed(session, why)
+            )
+            for message in self._comms.post.waiting(session.id):
+                self._comms.post.wake(message)
+
+    def _failed(self, session: Session, why: str) -> None:
+        session.failed = why
+        self._services.emit(
+            Notice(
+                session=session.id,
+                code="session_failed",
+                text=f"session {session.id} was parked: {why}",
+                level="error",
+            )
+        )
+
+    async def _close(self, session_id: str) -> None:
+        session = self._sessions[session_id]
+        self._comms.directory.remove(session_id)
+        await session.drained(DRAIN_SECONDS)
+        await self._supervision.stop(session_id)
+        self._services.bus.unregister(session_id)
+        self._comms.post.close(session_id)
+        del self._sessions[session_id]
+        self._services.emit(SessionRemoved(session=session_id))
+        for task in self._comms.board.open_for(worker=session_id):
+            await self._comms.tasks.end(
+                task, "failed", error=f"session {session_id} was removed", reason="removed"
+            )
+
+    def _configure(self, session: Session, settings: SessionSettings) -> None:
+        before, after = session.settings, settings
+        session.configure(settings)
+        self._comms.directory.put(entry_of(settings))
+        if before.enabled != after.enabled:
+            if after.enabled:
+                self._start(session)
+            else:
+                self._services.clock.later(0, lambda: self._supervision.stop(session.id))
+        self._services.emit(SessionChanged(session=session.id, change="settings changed"))
+
+    def _appeared(self, session_id: str) -> None:
+        entry = self._comms.directory.get(session_id)
+        for session in self._sessions.values():
+            if entry is not None and self._comms.directory.visible(session.id, entry):
+                session.tell(
+                    f"New since your last turn: {entry.id}: {entry.description or entry.name}"
+                )
+
+
+def settings_problem(config: Config, settings: SessionSettings) -> None:
+    """``Invalid`` when the model that a session names is not offered by its template."""
+    template = config.template_of(settings)
+    model = settings.provider.model
+    if model is not None and model not in template.available_models:
+        raise Invalid(
+            "unknown_model",
+            f"{model!r} is not offered by template {template.id!r}",
+            hint=f"models: {', '.join(template.available_models)}",
+        )
+
+
+def entry_of(settings: SessionSettings) -> Entry:
+    """What others may know of a session with these settings."""
+    return Entry(
+        settings.id,
+        settings.name,
+        settings.description,
+        settings.role,
+        tuple(settings.capabilities),
+        settings.a2a.organization,
+        settings.enabled,
+        settings.a2a.enabled,
+        settings.a2a.hidden_from_agents,
+        settings.a2a.wake_on_message,
+    )

@@ -1,0 +1,111 @@
+"""Which model serves a session: its template, with the key resolved at the last moment."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from clawd.config.keys import resolve_key
+from clawd.config.schema import Config, ProviderTemplate, SessionSettings
+from clawd.errors import Invalid, ProviderError
+from clawd.llm.port import ChatModel
+from clawd.messages import JSON
+from clawd.sessions.services import Chosen
+
+
+class Pool(Protocol):
+    """Makes models by endpoint and key (``clawd.llm.pool.ModelPool``)."""
+
+    def model(self, endpoint: str, api_key: str = "", **options: Any) -> ChatModel:
+        """The model behind an endpoint."""
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...
+
+
+class ConfiguredModels:
+    """Finds models by the configuration in force."""
+
+    def __init__(self, config: Callable[[], Config], home: Path) -> None:
+        self._config = config
+        self._home = home
+        self._pool: Pool | None = None
+        self._making = asyncio.Lock()
+
+    async def warm(self) -> Pool:
+        """The pool; made on first use."""
+        async with self._making:
+            pool = self._pool
+            if pool is None:
+                # The model client takes half a second to import: never on the loop, and not
+                # before the daemon answers.
+                module = await asyncio.to_thread(importlib.import_module, "clawd.llm.pool")
+                made: Pool = await asyncio.to_thread(module.ModelPool)
+                pool = self._pool = made
+        return pool
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._pool is not None:
+            await self._pool.close()
+
+    async def choose(self, settings: SessionSettings) -> Chosen:
+        """The model for a session's next turn; ``ProviderError`` when its template is held."""
+        config = self._config()
+        template = config.template_of(settings)
+        name = settings.provider.model or template.default_model
+        return Chosen(await self.of(template), name, template.context_window)
+
+    async def of(self, template: ProviderTemplate) -> ChatModel:
+        """The model behind a template."""
+        key = self.key(template)
+        pool = await self.warm()
+        return pool.model(
+            template.endpoint,
+            key,
+            max_concurrency=template.max_concurrency,
+            timeout_seconds=template.timeout_seconds,
+            prices=template.prices,
+            context_window=template.context_window,
+        )
+
+    def key(self, template: ProviderTemplate) -> str:
+        """The template's key, "" for none; ``ProviderError`` when it does not resolve."""
+        reference = template.api_key.get_secret_value() if template.api_key else None
+        try:
+            return resolve_key(reference, os.environ, self._home) or ""
+        except Invalid as error:
+            raise ProviderError(
+                "key_missing",
+                f"the key of template {template.id!r} {error.message}",
+                hint=error.hint,
+            ) from None
+
+    def key_state(self, template: ProviderTemplate) -> str:
+        """What a listing says of the key: ok, none, or what is missing; never the key."""
+        if template.api_key is None:
+            return "none"
+        try:
+            self.key(template)
+        except ProviderError as error:
+            return error.message
+        return "ok"
+
+
+def public_template(template: ProviderTemplate) -> JSON:
+    """A template as models and listings see it: without its key."""
+    return {
+        "id": template.id,
+        "name": template.name,
+        "description": template.description,
+        "endpoint": template.endpoint,
+        "defaultModel": template.default_model,
+        "models": list(template.available_models),
+        "contextWindow": template.context_window,
+    }
