@@ -1,0 +1,240 @@
+"""A running daemon: started as a user would start it, asked over its socket, killed at will.
+
+::
+
+    async with ScriptedModel() as model, RunningDaemon(home) as daemon:
+        answer = await daemon.say("default", "Hello")
+        await daemon.idle()
+
+Nothing here sleeps: every wait looks at the daemon's own events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx2
+
+from clawd.errors import ClawdError
+
+JSON = dict[str, Any]
+SECONDS = 30.0
+
+
+class ApiError(ClawdError):
+    """The daemon answered with an error; ``http`` is its status."""
+
+    def __init__(self, http: int, body: JSON) -> None:
+        error = body.get("error", {})
+        super().__init__(error.get("code", "?"), error.get("message", str(body)))
+        self.http = http
+        self.body = error
+
+
+class DaemonDied(ClawdError):
+    """The daemon ended before it was ready, with this exit code and these words."""
+
+    def __init__(self, code: int, output: str) -> None:
+        super().__init__("daemon_died", f"the daemon ended with {code}: {output}")
+        self.exit_status = code
+        self.output = output
+
+
+class RunningDaemon:
+    """A daemon of its own process on ``home``, which holds a ``config.json``."""
+
+    def __init__(self, home: Path, *, environ: Mapping[str, str] | None = None) -> None:
+        self.home = home
+        self.events: list[JSON] = []
+        self._environ = {**os.environ, **(environ or {})}
+        self._process: asyncio.subprocess.Process | None = None
+        self._running = AsyncExitStack()
+        self._client: httpx2.AsyncClient | None = None
+        self._arrived = asyncio.Condition()
+        self._reading: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> RunningDaemon:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        failure: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid if self._process else 0
+
+    async def start(self) -> None:
+        """Start it and wait until it answers; the error is what it said when it does not."""
+        with (
+            _notifications(self.home / "notify") as channel,
+            open(self.home / "daemon.err", "wb") as errors,  # noqa: ASYNC230 - a test's own file
+        ):
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "clawd", "daemon", "run", "--home", str(self.home)),
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=errors,
+                env={**self._environ, "NOTIFY_SOCKET": str(self.home / "notify")},
+            )
+            async with asyncio.timeout(SECONDS):
+                await self._ready(channel, self._process)
+        await self._connect()
+
+    async def _ready(self, channel: socket.socket, process: asyncio.subprocess.Process) -> None:
+        """The first of two: it says that it is ready, or it ends."""
+        async with asyncio.TaskGroup() as group:
+            heard = group.create_task(asyncio.get_running_loop().sock_recv(channel, 64))
+            ended = group.create_task(process.wait())
+            await asyncio.wait([heard, ended], return_when=asyncio.FIRST_COMPLETED)
+            heard.cancel()
+            ended.cancel()
+        if process.returncode is not None:
+            output = await asyncio.to_thread((self.home / "daemon.err").read_text)
+            raise DaemonDied(process.returncode, output)
+
+    async def stop(self) -> int:
+        """End it with SIGTERM and wait; the exit code."""
+        return await self._end(signal.SIGTERM)
+
+    async def kill(self) -> None:
+        """End it with SIGKILL: no handler runs, nothing is flushed."""
+        await self._end(signal.SIGKILL)
+
+    async def get(self, path: str, **query: Any) -> JSON:
+        """``GET``; raises ``ApiError``."""
+        return await self.ask("GET", path, params=query)
+
+    async def post(self, path: str, **body: Any) -> JSON:
+        """``POST`` with a JSON body; raises ``ApiError``."""
+        return await self.ask("POST", path, json=body)
+
+    async def ask(self, method: str, path: str, **options: Any) -> JSON:
+        """One request; raises ``ApiError``."""
+        if self._client is None:
+            raise RuntimeError("the daemon does not run")
+        response = await self._client.request(method, path, **options)
+        body: JSON = response.json()
+        if response.status_code >= 400:
+            raise ApiError(response.status_code, body)
+        return body
+
+    async def tool(self, session: str, name: str, **arguments: Any) -> JSON:
+        """Call a tool as a session; its facts, or its error object."""
+        answer = await self.post(f"/api/tools/{name}", session=session, arguments=arguments)
+        result: JSON = answer["result"]
+        return result
+
+    async def prompt(self, session: str, text: str, **options: Any) -> str:
+        """Send a line; the id of its turn."""
+        accepted = await self.post(f"/api/sessions/{session}/prompt", text=text, **options)
+        return str(accepted["turn"])
+
+    async def say(self, session: str, text: str, **options: Any) -> str:
+        """Send a line and wait for the final text; a failed turn raises ``ApiError``."""
+        return await self.ended(await self.prompt(session, text, **options))
+
+    async def ended(self, turn: str) -> str:
+        """Wait for the end of a turn; its final text."""
+        event = await self.until(
+            lambda e: e.get("run_id") == turn and e["event"] in ("run_finished", "run_failed")
+        )
+        if event["event"] == "run_failed":
+            raise ApiError(0, {"error": {"code": event["error"]["error"], **event["error"]}})
+        return str(event["final_message"])
+
+    async def until(self, wanted: Callable[[JSON], bool], *, seconds: float = SECONDS) -> JSON:
+        """The first event, of those since the start, that ``wanted`` accepts."""
+        looked = 0
+        async with asyncio.timeout(seconds), self._arrived:
+            while True:
+                for event in self.events[looked:]:
+                    if wanted(event):
+                        return event
+                looked = len(self.events)
+                await self._arrived.wait()
+
+    async def idle(self, *, seconds: float = SECONDS) -> None:
+        """Wait until no session is in a turn and nothing waits to start."""
+        async with asyncio.timeout(seconds):
+            while True:
+                seen = len(self.events)
+                listed = (await self.get("/api/sessions"))["items"]
+                if all(s["status"] != "busy" and not s["queue"] for s in listed):
+                    return
+                async with self._arrived:
+                    while len(self.events) == seen:
+                        await self._arrived.wait()
+
+    def named(self, name: str, session: str | None = None) -> list[JSON]:
+        """The events of a kind so far."""
+        return [
+            e for e in self.events if e["event"] == name and session in (None, e.get("session"))
+        ]
+
+    async def _connect(self) -> None:
+        pointer = self.home / "state" / "socket"
+        path = self.home / "state" / "clawd.sock"
+        if pointer.exists():
+            path = Path(pointer.read_text(encoding="utf-8").strip())
+        transport = httpx2.AsyncHTTPTransport(uds=str(path))
+        self._client = await self._running.enter_async_context(
+            httpx2.AsyncClient(transport=transport, base_url="http://clawd", timeout=SECONDS)
+        )
+        group = await self._running.enter_async_context(asyncio.TaskGroup())
+        connected = asyncio.Event()
+        self._reading = group.create_task(self._read(self._client, connected))
+        async with asyncio.timeout(SECONDS):
+            await connected.wait()
+
+    async def _read(self, client: httpx2.AsyncClient, connected: asyncio.Event) -> None:
+        with suppress(httpx2.HTTPError):
+            async with client.stream("GET", "/api/events?after=0", timeout=None) as response:
+                connected.set()
+                async for line in response.aiter_lines():
+                    if line.startswith("data: "):
+                        self.events.append(json.loads(line[6:]))
+                        async with self._arrived:
+                            self._arrived.notify_all()
+
+    async def _end(self, number: int) -> int:
+        process = self._process
+        if process is None:
+            return 0
+        with suppress(ProcessLookupError):
+            process.send_signal(number)
+        async with asyncio.timeout(SECONDS):
+            await process.wait()
+        if self._reading is not None:
+            self._reading.cancel()
+        await self._running.aclose()
+        self._process = None
+        self._client = None
+        return process.returncode or 0
+
+
+def _notifications(path: Path) -> socket.socket:
+    channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    with suppress(FileNotFoundError):
+        path.unlink()
+    channel.bind(str(path))
+    return channel
+
+
+Start = Callable[..., Awaitable[RunningDaemon]]
+"""Starts a daemon on sessions named by the test (a fixture's type)."""
