@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any
@@ -59,11 +59,13 @@ class Client:
         self.home = home
         self.timeout = REQUEST_SECONDS if timeout is None else timeout
 
-    def get(self, path: str, *, timeout: float | None = None, **query: Any) -> JSON:
+    def get(
+        self, path: str, query: Mapping[str, Any] | None = None, *, timeout: float | None = None
+    ) -> JSON:
         """What ``GET path?query`` answers; a query value of None is left out."""
         wanted = {
-            key.rstrip("_"): int(value) if isinstance(value, bool) else value
-            for key, value in query.items()
+            key: int(value) if isinstance(value, bool) else value
+            for key, value in (query or {}).items()
             if value is not None
         }
         return self.ask("GET", f"{path}?{urlencode(wanted)}" if wanted else path, timeout=timeout)

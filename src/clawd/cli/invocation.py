@@ -51,6 +51,13 @@ class Invocation:
         """The daemon of this home, whether or not it runs."""
         return Client(self.home, self.timeout)
 
+    def report(self, document: dict[str, Any], text: str) -> None:
+        """What a command did: the document with ``--json``, else a line."""
+        if self.as_json:
+            self.out.document(document)
+        else:
+            self.out.line(text)
+
     def confirm(self, question: str) -> None:
         """Go on only when the human agrees; without a terminal ``--yes`` is the only way."""
         if self.yes:

@@ -7,7 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import quote
 
+import click
+
 from clawd.cli.client import JSON, Client
+from clawd.cli.home import home_folder
+from clawd.cli.invocation import Invocation
 from clawd.errors import ClawdError, NotFound, Refused
 
 
@@ -56,3 +60,14 @@ def session_named(client: Client, wanted: str | None) -> JSON:
 def quoted(name: str) -> str:
     """An id as one segment of a path, whatever characters somebody typed."""
     return quote(name, safe="")
+
+
+def session_ids(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """What Tab offers for a session in the shell: the ids, when a daemon answers at once."""
+    option = context.find_object(Invocation)
+    client = Client(option.home if option else home_folder(None), 0.3)
+    try:
+        items = client.get("/api/sessions").get("items", [])
+    except ClawdError:
+        return []
+    return [str(item["id"]) for item in items if str(item["id"]).startswith(incomplete)]

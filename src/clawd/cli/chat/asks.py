@@ -15,7 +15,7 @@ def greeting(desk: Desk, model: str) -> list[Line]:
     lines: list[Line] = [
         ((desk.session, "bold"), (f" · {model}{offline} · /help, Ctrl+D leaves", "dim"))
     ]
-    items = desk.client.get(f"{desk.path}/transcript", last=20).get("items", [])
+    items = desk.client.get(f"{desk.path}/transcript", {"last": 20}).get("items", [])
     spoken = [item["message"] for item in items if item["message"].get("content")]
     for message in [one for one in spoken if one["role"] in ("user", "assistant")][-2:]:
         sign = desk.view.mark(">") if message["role"] == "user" else " "
@@ -59,5 +59,5 @@ def everything(desk: Desk) -> tuple[JSON, list[JSON], list[JSON]]:
     return (
         desk.client.get(desk.path),
         desk.client.get("/api/sessions").get("items", []),
-        desk.client.get("/api/tasks", limit=200).get("items", []),
+        desk.client.get("/api/tasks", {"limit": 200}).get("items", []),
     )

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from clawd.cli.clean import escape_json
 from clawd.cli.client import JSON, Client, failure
 from clawd.cli.events import Events
 from clawd.cli.nearest import quoted
 from clawd.cli.output import Output
+from clawd.cli.watch import stopped_after
 from clawd.errors import ClawdError, Refused, TimedOut
 
 Form = Literal["text", "json", "stream-json"]
@@ -108,27 +106,26 @@ def answer(
         client.post(f"{path}/cancel", {"turn": turn["turn"]}, timeout=5.0)
 
     events = Events(client, after=int(turn["seq"]), session=session)
-    timer = _Timer(limit, events.close)
     try:
-        for event in events:
-            if event.get("run_id") != turn["turn"]:
-                continue
-            if form == "stream-json":
-                print(escape_json(json.dumps(event, ensure_ascii=False)), flush=True)
-            got.take(event)
-            if max_cost is not None and got.spent > max_cost and not got.over:
-                cancel()
-                max_cost = None
-                out.note(f"the cost passed the limit: ${got.spent:.4f}; the turn was stopped")
-            if got.over:
-                break
+        with stopped_after(limit, events.close) as watch:
+            for event in events:
+                if event.get("run_id") != turn["turn"]:
+                    continue
+                if form == "stream-json":
+                    out.document(event)
+                got.take(event)
+                if max_cost is not None and got.spent > max_cost and not got.over:
+                    cancel()
+                    out.note(f"the cost passed the limit: ${got.spent:.4f}; the turn was stopped")
+                    max_cost = None
+                if got.over:
+                    break
     except (KeyboardInterrupt, SystemExit):
         _quietly(cancel)
         raise
     finally:
-        timer.stop()
         events.close()
-    if timer.over and not got.over:
+    if watch.over and not got.over:
         _quietly(cancel)
         raise TimedOut("timed_out", f"no answer within {limit:g} s", hint="the turn was cancelled")
     return _write(got, out, form)
@@ -165,23 +162,3 @@ def _quietly(cancel: Callable[[], None]) -> None:
         cancel()
     except ClawdError:
         pass  # the daemon has gone: nothing is left to cancel
-
-
-class _Timer:
-    """Calls a function after a time, unless it is stopped before."""
-
-    def __init__(self, seconds: float | None, act: Callable[[], None]) -> None:
-        self.over = False
-        self._act = act
-        self._timer = threading.Timer(seconds, self._fire) if seconds is not None else None
-        if self._timer is not None:
-            self._timer.daemon = True
-            self._timer.start()
-
-    def _fire(self) -> None:
-        self.over = True
-        self._act()
-
-    def stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()

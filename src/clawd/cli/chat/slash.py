@@ -81,7 +81,7 @@ def create(desk: Desk, argument: str) -> list[Line]:
 def inbox(desk: Desk, argument: str) -> list[Line]:
     """The operator's mail: what is unread, or ``all``; shown is read."""
     unread = None if argument.strip() == "all" else 1
-    items: list[JSON] = desk.client.get("/api/messages", unread=unread, limit=50)["items"]
+    items: list[JSON] = desk.client.get("/api/messages", {"unread": unread, "limit": 50})["items"]
     fresh = [item["id"] for item in items if not item.get("read")]
     if fresh:
         desk.client.post("/api/messages/read", {"ids": fresh})
@@ -107,7 +107,9 @@ def thread(desk: Desk, argument: str) -> list[Line]:
     """The messages of one thread, oldest first."""
     if not argument.strip():
         raise Invalid("usage", "usage: /thread ID")
-    found = desk.client.get("/api/messages", session="*", thread=argument.strip(), limit=100)
+    found = desk.client.get(
+        "/api/messages", {"session": "*", "thread": argument.strip(), "limit": 100}
+    )
     return _mail(desk, found["items"]) or [said("no message has that thread")]
 
 
@@ -115,7 +117,9 @@ def search(desk: Desk, argument: str) -> list[Line]:
     """Messages that contain the words, wherever they are."""
     if not argument.strip():
         raise Invalid("usage", "usage: /search WORDS")
-    found = desk.client.get("/api/messages", session="*", query=argument.strip(), limit=50)
+    found = desk.client.get(
+        "/api/messages", {"session": "*", "query": argument.strip(), "limit": 50}
+    )
     return _mail(desk, found["items"]) or [said("no message contains that")]
 
 
@@ -127,7 +131,7 @@ def tasks(desk: Desk, argument: str) -> list[Line]:
     """The present session's open tasks, or ``all`` tasks."""
     every = argument.strip() == "all"
     whose = None if every else desk.session
-    items = desk.client.get("/api/tasks", session=whose, limit=100)["items"]
+    items = desk.client.get("/api/tasks", {"session": whose, "limit": 100})["items"]
     shown = [item for item in items if every or item["status"] in OPEN_STATES]
     lines = [task_line(item, desk.view) for item in shown]
     return lines or [said("no open tasks; /tasks all shows every one")]
@@ -168,7 +172,7 @@ def model(desk: Desk, argument: str) -> list[Line]:
 
 def tools(desk: Desk, argument: str) -> list[Line]:
     """The session's tools with the first line of what they do."""
-    items = desk.client.get("/api/tools", session=desk.session)["items"]
+    items = desk.client.get("/api/tools", {"session": desk.session})["items"]
     return [
         (
             (one_line(item["name"]), "bold"),

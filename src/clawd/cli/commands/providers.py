@@ -1,0 +1,112 @@
+"""``clawd providers``: list, test, detect."""
+
+from __future__ import annotations
+
+import click
+
+from clawd.cli.client import JSON
+from clawd.cli.groups import group
+from clawd.cli.invocation import Invocation, command, pass_invocation
+from clawd.cli.nearest import naming_the_nearest, quoted
+from clawd.cli.times import count
+from clawd.errors import ProviderError
+
+_AT = "/api/providers"
+
+
+@command("list", "clawd providers list", "clawd providers list --json")
+@pass_invocation
+def list_(invocation: Invocation) -> None:
+    """The provider templates; keys are never shown."""
+    found = invocation.client.get(_AT)
+    if invocation.out.as_json:
+        invocation.out.document(found)
+        return
+    invocation.out.table(
+        ("id", "endpoint", "key", "window", "default", "models"),
+        [
+            (
+                item["id"],
+                item.get("endpoint"),
+                item.get("key"),
+                count(item.get("contextWindow") or 0),
+                item.get("defaultModel"),
+                item.get("models"),
+            )
+            for item in found["items"]
+        ],
+    )
+
+
+@command("test", "clawd providers test", "clawd providers test openai")
+@click.argument("provider", required=False)
+@pass_invocation
+def test(invocation: Invocation, provider: str | None) -> None:
+    """One real call to a template, or to each; exit 6 when one refuses."""
+    if provider is None:
+        names = [item["id"] for item in invocation.client.get(_AT)["items"]]
+    else:
+        names = [provider]
+    results: list[JSON] = []
+    for name in names:
+        with naming_the_nearest(invocation.client, _AT, name):
+            found = invocation.client.post(
+                f"{_AT}/{quoted(name)}/test", timeout=invocation.timeout or 60.0
+            )
+        results.append({**found, "id": name})
+    out = invocation.out
+    if out.as_json:
+        out.document({"schema": "clawd.providerTests/1", "items": results, "next": None})
+    for result in () if out.as_json else results:
+        said = f"{result['id']}: {result.get('model')} "
+        if result["ok"]:
+            out.line(said, ("ok", "green"), f" {result['milliseconds']} ms")
+        else:
+            out.line(said, ("refused: ", "red"), why(result))
+    failed = [result["id"] for result in results if not result["ok"]]
+    if failed and out.as_json:
+        raise SystemExit(ProviderError.exit_code)
+    if failed:
+        raise ProviderError(
+            "provider_refused", f"no answer from: {', '.join(failed)}", hint="see config.json"
+        )
+
+
+def why(result: JSON) -> str:
+    """Why a provider's test failed, in a sentence."""
+    error = result.get("error")
+    if isinstance(error, dict):
+        return str(error.get("message") or error.get("error"))
+    return str(error or "no answer")
+
+
+@command("detect", "clawd providers detect", "clawd providers detect --json")
+@pass_invocation
+def detect(invocation: Invocation) -> None:
+    """Keys in the environment and model servers on this machine; nothing is sent to anyone else."""
+    from clawd.cli.detect import offers
+
+    found = offers()
+    out = invocation.out
+    if out.as_json:
+        items = [offer.as_json() for offer in found]
+        out.document({"schema": "clawd.detected/1", "items": items, "next": None})
+        return
+    out.table(
+        ("id", "what", "endpoint", "models"),
+        [(offer.id, offer.why, offer.endpoint, offer.models) for offer in found],
+    )
+
+
+_HERE = "clawd.cli.commands.providers:"
+providers = group(
+    "providers",
+    "List, test and detect model providers.",
+    {
+        "list": (_HERE + "list_", "The provider templates."),
+        "test": (_HERE + "test", "One real call."),
+        "detect": (_HERE + "detect", "Keys in the environment and local servers."),
+    },
+    "clawd providers list",
+    "clawd providers test openai",
+)
