@@ -23,7 +23,7 @@ async def model() -> AsyncIterator[ScriptedModel]:
 
 @pytest.fixture
 async def start(model: ScriptedModel, tmp_path: Path) -> AsyncIterator[Start]:
-    """Starts daemons; ``await start("a", "b", limits={...})`` has sessions a and b."""
+    """Starts daemons on a home with the sessions that a test names."""
     async with AsyncExitStack() as stack:
 
         async def begin(*sessions: str, **more: Any) -> RunningDaemon:
