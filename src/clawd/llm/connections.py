@@ -22,6 +22,11 @@ def online_client() -> httpx2.AsyncClient:
     )
 
 
+def client_over(transport: httpx2.AsyncBaseTransport) -> httpx2.AsyncClient:
+    """A client whose every request goes to one transport."""
+    return httpx2.AsyncClient(transport=transport)
+
+
 async def _bound_errors(response: httpx2.Response) -> None:
     """The client reads the body of an error to its end: there must be one."""
     if not response.is_success and isinstance(response.stream, httpx2.AsyncByteStream):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from clawd.llm.connections import online_client
+from clawd.llm.connections import client_over, online_client
+from clawd.llm.offline.transport import OFFLINE_ENDPOINT, OFFLINE_URL, OfflineTransport
 from clawd.llm.openai_chat import OpenAIChat
 from clawd.llm.patience import Patience
 from clawd.llm.port import ChatModel
@@ -16,6 +17,7 @@ class ModelPool:
         self.patience = patience or Patience()
         self._models: dict[object, OpenAIChat] = {}
         self._online = online_client()
+        self._offline = client_over(OfflineTransport())
 
     def model(
         self,
@@ -29,16 +31,17 @@ class ModelPool:
     ) -> ChatModel:
         """The model behind an endpoint; the same one for the same arguments.
 
-        All that share it share its ``max_concurrency``. ``prices`` are USD for a million tokens
-        by model name.
+        All that share it share its ``max_concurrency``. ``offline:`` is the model that is built
+        in. ``prices`` are USD for a million tokens by model name.
         """
         listed = tuple(sorted((name, p.input, p.output) for name, p in (prices or {}).items()))
         key = (endpoint, api_key, max_concurrency, timeout_seconds, listed, context_window)
         if key not in self._models:
+            offline = endpoint == OFFLINE_ENDPOINT
             self._models[key] = OpenAIChat(
-                endpoint,
+                OFFLINE_URL if offline else endpoint,
                 api_key,
-                self._online,
+                self._offline if offline else self._online,
                 max_concurrency=max_concurrency,
                 timeout_seconds=timeout_seconds,
                 prices=prices,
@@ -51,3 +54,4 @@ class ModelPool:
         """Close every connection; calls that still run fail."""
         self._models.clear()
         await self._online.aclose()
+        await self._offline.aclose()
