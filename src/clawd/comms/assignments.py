@@ -264,16 +264,6 @@ class Assignments:
         box = self._post.box(task.from_session) if self._known(task.from_session) else None
         if box is None or box.get(message_id) is not None:
             return
-        facts = {
-            "status": task.status,
-            "result": task.result,
-            "error": task.error,
-            "reason": task.reason,
-            "verified": task.verified,
-        }
-        text = msgspec.json.encode(
-            {"task": task.id} | {k: v for k, v in facts.items() if v is not None}
-        ).decode()
         lineage = _lineage(task)
         # A result comes back at the hop count of what it answers, to the chain of its creator.
         lineage = msgspec.structs.replace(
@@ -286,7 +276,7 @@ class Assignments:
                 id=message_id,
                 from_=task.to_session,
                 to=task.from_session,
-                content=text,
+                content=verdict(task),
                 timestamp=now(),
                 read=silent,
                 state="read" if silent else "stored",
@@ -332,6 +322,14 @@ class Assignments:
 
     def _tell(self, task: AsyncTask) -> None:
         self._emit(TaskUpdated(session=task.to_session, trace=_lineage(task).trace, task=task))
+
+
+def verdict(task: AsyncTask) -> str:
+    """How a task ended, in words: what its creator is sent."""
+    doubt = " (not verified: no tool was used)" if task.verified is False else ""
+    reason = f" ({task.reason})" if task.reason and task.reason != task.error else ""
+    text = task.result if task.error is None else task.error
+    return f"Task {task.id} is {task.status}{reason}{doubt}." + (f"\n{text}" if text else "")
 
 
 def _lineage(task: AsyncTask) -> Lineage:

@@ -119,12 +119,20 @@ class TurnRunner:
                 run_id=turn.id,
                 agent_name=settings.name,
                 trigger=turn.trigger.kind,
-                input_message=turn.trigger.text or text,
+                input_message=self._spoken(turn),
                 source=turn.trigger.source,
                 attempt=turn_now.attempt,
             )
         )
         return turn_now
+
+    def _spoken(self, turn: TurnRecord) -> str:
+        """What started the turn, in the words of whoever did: for people to see."""
+        if turn.trigger.kind == "message":
+            return "\n".join(message.content for message in self._messages(turn))
+        if turn.trigger.kind == "task":
+            return self._services.comms.board.get(turn.trigger.ids[0]).task
+        return turn.trigger.text
 
     async def _trigger_text(self, turn: TurnRecord) -> str | None:
         if turn.trigger.kind == "message":
