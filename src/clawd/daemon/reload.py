@@ -9,6 +9,7 @@ from pathlib import Path
 
 from clawd.config.last_good import load_last_good, save_last_good
 from clawd.config.loader import Checked, check, load
+from clawd.config.problem import dotted
 from clawd.config.schema import Config
 from clawd.config.watch import FolderWatch
 from clawd.errors import ConfigError
@@ -57,7 +58,7 @@ class Configuration:
     def _take(self, checked: Checked, config: Config) -> None:
         self.config = config
         self.state = "ok"
-        self.problems = [str(problem) for problem in checked.warnings]
+        self.problems = [str(p) for p in checked.warnings if p.path not in _idle_keys(config)]
         save_last_good(
             self.home, (self.home / CONFIG).read_text(encoding="utf-8-sig"), atomic_write
         )
@@ -65,6 +66,16 @@ class Configuration:
     def _keep_going(self, checked: Checked) -> None:
         self.state = "last good"
         self.problems = [str(problem) for problem in checked.errors]
+
+
+def _idle_keys(config: Config) -> set[str]:
+    """The keys of templates that no session uses: nobody misses them, so nobody is told."""
+    used = {config.template_of(session).id for session in config.sessions.values()}
+    used |= {config.fallback_of(session) or "" for session in config.sessions.values()}
+    used |= {
+        config.provider_templates[i].fallback or "" for i in used & {*config.provider_templates}
+    }
+    return {dotted(("providerTemplates", i, "apiKey")) for i in {*config.provider_templates} - used}
 
 
 class Reloader:
