@@ -242,6 +242,25 @@ async def test_closing_the_stream_frees_the_endpoint(
     assert (await talk.ask(model=talk.model(max_concurrency=1))).reply.text == "ok"
 
 
+async def test_a_stream_that_is_dropped_ends(server: ScriptedModel, talk: Conversation) -> None:
+    """A caller that goes away without closing leaves no connection and no slot behind either."""
+    gate = Gate()
+    server.script("m", [slow("one two", gate)])
+    model = talk.model(max_concurrency=1)
+    async for _ in model.stream(talk.request()):
+        break
+    await server.until(lambda: not server.at_once["m"])
+    assert (await talk.ask(model=model)).reply.text == "ok"
+
+
+async def test_what_comes_together_is_one_delta(server: ScriptedModel, talk: Conversation) -> None:
+    """Many events in one network read are one delta, so a burst costs no event for each word."""
+    server.script("m", [say("word " * 500)])
+    heard = await talk.ask()
+    assert len(heard.deltas) < 50
+    assert "".join(heard.deltas) == "word " * 500
+
+
 async def test_cancelled_calls_leave_no_connection(
     server: ScriptedModel, talk: Conversation
 ) -> None:

@@ -24,6 +24,7 @@ from clawd.llm.faults import Fault
 from clawd.llm.patience import Patience, Slots
 from clawd.llm.port import ChatRequest, Reply, TextDelta
 from clawd.llm.prices import Prices, usage_of
+from clawd.llm.reading import Reading
 from clawd.llm.wire import EventLines, decode, encode
 
 ANSWER_LIMIT = 16 * 1024 * 1024
@@ -162,20 +163,24 @@ class OpenAIChat:
         clock = asyncio.get_running_loop().time
         size = 0
         encoded = "content-encoding" in response.headers
-        async with aclosing(response.aiter_bytes() if encoded else response.aiter_raw()) as chunks:
-            while True:
-                # Read to the end after the last event, so that the connection can be used again.
-                begun = self._patience.idle if answer.begun else first - clock()
-                limit = clock() + (_AFTER_DONE if answer.done else begun)
-                try:
-                    async with asyncio.timeout_at(min(limit, deadline)):
-                        data = await anext(chunks, b"")
-                except TimeoutError:
-                    if answer.done:
-                        return
-                    raise
+        async with aclosing(
+            Reading(response.aiter_bytes() if encoded else response.aiter_raw())
+        ) as reading:
+            while not reading.ended:
+                data = reading.at_hand()
+                if not data and not reading.ended:
+                    # Read on after the last event: a body at its end frees the connection.
+                    begun = self._patience.idle if answer.begun else first - clock()
+                    limit = clock() + (_AFTER_DONE if answer.done else begun)
+                    try:
+                        async with asyncio.timeout_at(min(limit, deadline)):
+                            data = await reading.wait()
+                    except TimeoutError:
+                        if answer.done:
+                            return
+                        raise
                 if not data:
-                    return
+                    continue
                 size += len(data)
                 if size > ANSWER_LIMIT:
                     why = f"it is longer than {ANSWER_LIMIT // 1024**2} MiB"

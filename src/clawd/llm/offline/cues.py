@@ -223,4 +223,5 @@ REPLY = r"\b(?:reply|answer|back)\b"
 
 REPLY_PARAMETER = "target_session"
 COMPLETE = "complete_async_task"
+DELEGATE = "delegate_task_async"
 TASK_PARAMETER = "task_id"

@@ -121,6 +121,9 @@ def _task(trigger: Trigger, tools: Tools, done: list[_Done]) -> _Progress:
     progress = _walk(steps, done)
     if progress.step is not None or any(step.tool == cues.COMPLETE for step in steps):
         return progress
+    if not progress.failed and steps and steps[-1].tool == cues.DELEGATE:
+        # What was handed on is not done: its result continues this task.
+        return progress
     outcome = " ".join(progress.words) or wording.echo(trigger.text)
     if cues.COMPLETE not in tools:
         return _Progress([outcome])
