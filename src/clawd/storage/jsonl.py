@@ -21,6 +21,10 @@ from clawd.storage.writer import Writer, check_length
 __all__ = ["Check", "Identified", "Loaded", "Log", "Problem"]
 
 
+SPARE_LINES = 1000
+"""A log is not worth rewriting for fewer superseded lines than this."""
+
+
 @dataclass(slots=True)
 class Loaded(Generic[Record]):
     """What a log holds: the last record for each id, in order of first appearance.
@@ -57,7 +61,10 @@ class Log(Generic[Record]):
         max_line_bytes: int | None = None,
     ) -> None:
         self.path = path
+        self.lines = 0
+        """How many lines the file holds: more than records, where some are superseded."""
         self._writer = writer
+        self._lines = 0
         self._limit = min(max_line_bytes or writer.max_line_bytes, writer.max_line_bytes)
         # What was stored under a wider limit is still read.
         self._parser: Parser[Record] = Parser(kind, writer.max_line_bytes)
@@ -80,7 +87,12 @@ class Log(Generic[Record]):
                 loaded, _ = self._writer.exclusively(self.path, lambda: self._read(mending=True))
         except OSError as failure:
             raise storage_error(self.path, failure) from failure
+        self._lines = loaded.lines
         return loaded
+
+    def wasteful(self, records: int) -> bool:
+        """Whether most lines of the file are superseded, ``records`` being how many count."""
+        return self._lines > 2 * records + SPARE_LINES
 
     async def append(self, *records: Record) -> None:
         """Store the records, together; they are on disk when this returns.
@@ -91,6 +103,7 @@ class Log(Generic[Record]):
         """
         if records:
             await self._writer.append(self.path, self._encode(records))
+            self._lines += len(records)
 
     async def compact(self, keep: Callable[[str], bool] = everything) -> tuple[int, int]:
         """Rewrite the file with the last line, as it stands, of each id that ``keep`` accepts.
@@ -98,7 +111,10 @@ class Log(Generic[Record]):
         Returns the bytes before and after. ``keep`` runs on the writer's thread: give it a
         snapshot. Appends made meanwhile follow. Damaged lines stay for the next load to mend.
         """
-        return await self._writer.replace(self.path, lambda: self._compacted(keep))
+        sizes = await self._writer.replace(self.path, lambda: self._compacted(keep))
+        # Counted anew from here: what remains is one line a record, and whatever comes.
+        self._lines = 0
+        return sizes
 
     def _encode(self, records: tuple[Record, ...]) -> bytes:
         try:
