@@ -101,7 +101,7 @@ class TaskBoard:
             for t in self._tasks.values()
             if t.final and seconds_of(t.completed_at or t.created_at) < limit
         }
-        if old:
+        if old or self._log.wasteful(len(self._tasks)):
             await self._log.compact(lambda task_id: task_id not in old)
             for task_id in old:
                 self._tasks.pop(task_id, None)

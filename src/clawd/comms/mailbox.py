@@ -69,6 +69,10 @@ class Mailbox:
             raise
         return after
 
+    def wasteful(self) -> bool:
+        """Whether the file is worth compacting."""
+        return self._log.wasteful(len(self._messages))
+
     async def compact(
         self, keep: Callable[[SessionMessage], bool] = lambda _: True
     ) -> tuple[int, int]:

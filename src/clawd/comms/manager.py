@@ -111,8 +111,11 @@ class SessionCommsManager:
         await self.tasks.resume()
 
     async def sweep(self) -> None:
-        """Let mail expire, and forget tasks that ended longer ago than the retention."""
+        """Let mail expire, forget tasks past the retention, rewrite files of mostly old lines."""
         await self.post.sweep()
+        for box in list(self.post.boxes()):
+            if box.wasteful():
+                await box.compact()
         await self.board.forget_older(self._retention_hours())
 
     def search(self, owner: str, **filters: Any) -> list[SessionMessage]:

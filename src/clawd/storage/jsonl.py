@@ -61,8 +61,6 @@ class Log(Generic[Record]):
         max_line_bytes: int | None = None,
     ) -> None:
         self.path = path
-        self.lines = 0
-        """How many lines the file holds: more than records, where some are superseded."""
         self._writer = writer
         self._lines = 0
         self._limit = min(max_line_bytes or writer.max_line_bytes, writer.max_line_bytes)
