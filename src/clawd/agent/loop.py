@@ -19,7 +19,7 @@ from clawd.agent.tool import Toolset, parse_arguments
 from clawd.errors import ClawdError, ContextOverflow, GuardRefused, ProviderError
 from clawd.ids import new_id
 from clawd.llm.port import ChatModel, ChatRequest, Reply
-from clawd.messages import JSON, ChatMessage, ToolCall, Usage, assistant, tool_result, user
+from clawd.messages import JSON, ChatMessage, ToolCall, Usage, assistant, tool_result
 
 CANCELLED = {"error": "cancelled", "message": "the turn was cancelled"}
 
@@ -39,8 +39,8 @@ class Conversation(Protocol):
         """Add to the transcript; durable when this returns. ``partial``: cut off by a cancel."""
         ...
 
-    def steered(self) -> list[str]:
-        """Lines of the user that are to be heard in this turn, taken out."""
+    async def hear(self) -> None:
+        """Add the lines by which the user steers this turn, if there are any."""
         ...
 
 
@@ -79,8 +79,7 @@ async def run_turn(
     schemas = tuple(tool.schema() for tool in tools.all())
     try:
         for _ in range(turn.max_model_calls):
-            for line in conversation.steered():
-                await conversation.keep(user(line))
+            await conversation.hear()
             reply = await _ask(turn, model, conversation, schemas)
             if not reply.calls:
                 _emit(turn, events.RunFinished, final_message=reply.text, usage=turn.usage)

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from clawd.agent.context import cut_before, summarise
 from clawd.errors import ClawdError
+from clawd.ids import now
 from clawd.llm.port import ChatModel, ChatRequest
 from clawd.llm.tokens import estimate
-from clawd.messages import JSON, ChatMessage, system
+from clawd.messages import JSON, ChatMessage, system, user
 from clawd.sessions.records import TurnRecord
 from clawd.sessions.transcript import Transcript
 
@@ -33,7 +34,7 @@ class TurnConversation:
         keep_recent: int,
         temperature: float | None,
         max_output_tokens: int | None,
-        steered: Callable[[], list[str]],
+        steered: Callable[[], list[TurnRecord]],
         notice: Callable[[str, str], object],
     ) -> None:
         self._transcript = transcript
@@ -47,7 +48,7 @@ class TurnConversation:
         self._keep_recent = keep_recent
         self._temperature = temperature
         self._max_output_tokens = max_output_tokens
-        self.steered = steered
+        self._steered = steered
         self._notice = notice
         self._tool_tokens = -1
 
@@ -74,6 +75,12 @@ class TurnConversation:
                 for message in messages
             )
         )
+
+    async def hear(self) -> None:
+        """Add the lines that steer this turn, and mark each as heard in the same append."""
+        for line in self._steered():
+            said = self._transcript.message(self._turn, user(line.trigger.text))
+            await self._transcript.change(line, said, status="steered", ended_at=now())
 
     async def shrink(self) -> bool:
         """Let a summary stand for older history; False when there is nothing to shorten."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -235,14 +234,9 @@ class Session:
         parts = (stable_part(await self.identity()), self._situation(news))
         return "\n\n".join(part for part in parts if part)
 
-    def _steered(self) -> list[str]:
+    def _steered(self) -> list[TurnRecord]:
         lines, self._steers = self._steers, []
-        for turn in lines:
-            self._services.clock.later(0, partial(self._mark_steered, turn))
-        return [turn.trigger.text for turn in lines]
-
-    async def _mark_steered(self, turn: TurnRecord) -> None:
-        await self.transcript.change(turn, status="steered", ended_at=now())
+        return lines
 
     async def _take(self, envelope: Envelope) -> TurnRecord | None:
         """The turn that an envelope asks for; ``None`` when it has been had already."""

@@ -41,7 +41,7 @@ class TurnRunner:
         workspace: Path,
         transcript: Transcript,
         prompt: Callable[[], Awaitable[str]],
-        steered: Callable[[], list[str]],
+        steered: Callable[[], list[TurnRecord]],
         services: Services,
     ) -> None:
         self._settings = settings
