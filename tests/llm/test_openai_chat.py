@@ -200,12 +200,14 @@ async def test_bounds_calls_at_once(server: ScriptedModel, talk: Conversation) -
 
 async def test_a_wait_for_a_slot_has_a_limit(server: ScriptedModel, talk: Conversation) -> None:
     """A call that can never start says how many are in its way."""
-    model = talk.model(max_concurrency=1, timeout_seconds=0.05)
-    server.script("m", [hang()])
+    model = talk.model(max_concurrency=1, timeout_seconds=0.1)
+    server.rule("m", lambda _: hang())
     async with asyncio.TaskGroup() as group:
-        first = group.create_task(_fails(talk, model))
-        second = group.create_task(_fails(talk, model))
-    assert {first.result(), second.result()} == {"provider_timeout", "provider_queue"}
+        asked = [group.create_task(_fails(talk, model)) for _ in range(3)]
+    first, *others = [task.result() for task in asked]
+    assert first == "provider_timeout"
+    # The place that the first one leaves is free for one of the others at most.
+    assert "provider_queue" in others
 
 
 async def _fails(talk: Conversation, model: ChatModel) -> str:
