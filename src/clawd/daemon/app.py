@@ -73,7 +73,7 @@ class Daemon:
             self._limits,
             lambda: configuration.config.retention.tasks_hours,
         )
-        self.models = ConfiguredModels(lambda: configuration.config, home)
+        self.models = ConfiguredModels(lambda: configuration.config, home, emit)
         services = Services(
             self.comms,
             self.bus,

@@ -6,12 +6,15 @@ import asyncio
 import importlib
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from clawd.config.keys import resolve_key
 from clawd.config.schema import Config, ProviderTemplate, SessionSettings
-from clawd.errors import Invalid, ProviderError
+from clawd.errors import ClawdError, Invalid, ProviderError
+from clawd.events import Event, Notice
+from clawd.llm.failover import Failover
 from clawd.llm.port import ChatModel
 from clawd.messages import JSON
 from clawd.sessions.services import Chosen
@@ -32,9 +35,12 @@ class Pool(Protocol):
 class ConfiguredModels:
     """Finds models by the configuration in force."""
 
-    def __init__(self, config: Callable[[], Config], home: Path) -> None:
+    def __init__(
+        self, config: Callable[[], Config], home: Path, emit: Callable[[Event], object]
+    ) -> None:
         self._config = config
         self._home = home
+        self._emit = emit
         self._pool: Pool | None = None
         self._making = asyncio.Lock()
 
@@ -60,7 +66,16 @@ class ConfiguredModels:
         config = self._config()
         template = config.template_of(settings)
         name = settings.provider.model or template.default_model
-        return Chosen(await self.of(template), name, template.context_window)
+        model = await self.of(template)
+        fallback = config.provider_templates.get(config.fallback_of(settings) or "")
+        if fallback is not None:
+            told = partial(self._fell_back, settings.id, fallback.id)
+            model = Failover(model, await self.of(fallback), fallback.default_model, told)
+        return Chosen(model, name, template.context_window)
+
+    def _fell_back(self, session: str, fallback: str, error: ClawdError) -> None:
+        text = f"{error.message}; template {fallback!r} answers instead"
+        self._emit(Notice(session=session, code="fell_back", text=text, level="warning"))
 
     async def of(self, template: ProviderTemplate) -> ChatModel:
         """The model behind a template."""

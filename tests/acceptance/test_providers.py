@@ -1,0 +1,27 @@
+"""Which endpoint a session calls, with which key, and what happens when it fails."""
+
+from __future__ import annotations
+
+from clawd.testing.daemon import Start
+from clawd.testing.homes import write_config
+from clawd.testing.model import ScriptedModel, fail, say
+
+
+async def test_a_failing_endpoint_is_replaced_by_the_fallback(
+    start: Start, model: ScriptedModel
+) -> None:
+    """Providers: when an endpoint refuses, its fallback answers and a notice says so."""
+    model.script("first", [fail(401, {"error": {"message": "no"}})])
+    model.script("second", [say("from the second")])
+    daemon = await start("a")
+    template = {"endpoint": model.url, "apiKey": "sk-canary-1"}
+    one = {**template, "availableModels": ["first"], "defaultModel": "first", "fallback": "two"}
+    two = {**template, "availableModels": ["second"], "defaultModel": "second"}
+    write_config(
+        daemon.home, {"providerTemplates": {"one": one, "two": two}, "sessions": {"a": {}}}
+    )
+    await daemon.until(lambda e: e["event"] == "notice" and e["code"] == "config_reloaded")
+    assert await daemon.say("a", "hello") == "from the second"
+    (notice,) = [e for e in daemon.named("notice") if e["code"] == "fell_back"]
+    assert "'two' answers instead" in notice["text"]
+    assert "sk-canary-1" not in notice["text"]
