@@ -94,7 +94,10 @@ class Client:
             data = json.dumps(body).encode()
             headers["Content-Type"] = "application/json"
         try:
-            connection.request(method, path, data, headers)
+            try:
+                connection.request(method, path, data, headers)
+            except BrokenPipeError:
+                pass  # an error was answered before the body was read: it can be read now
             response = connection.getresponse()
             return _document(response, response.read())
         except TimeoutError:

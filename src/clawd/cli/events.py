@@ -107,7 +107,7 @@ class Events:
             if line.startswith(b"data:"):
                 data.append(line[5:].lstrip())
             elif line.startswith(b"id:"):
-                number = line[3:].strip()
+                number = line[3:].strip().partition(b"-")[0]
                 if number.isdigit():
                     self._last = int(number)
             elif line.startswith(b"event:"):

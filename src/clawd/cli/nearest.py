@@ -17,25 +17,29 @@ from clawd.errors import ClawdError, NotFound, Refused
 
 @contextmanager
 def naming_the_nearest(client: Client, path: str, wanted: str) -> Iterator[None]:
-    """Give a "no such thing" error the nearest id of the list at ``path`` as its hint."""
+    """Give a "no such thing" error the nearest id of the list at ``path`` as its hint.
+
+    When none is near, the error's own hint stays.
+    """
     try:
         yield
     except NotFound as problem:
-        if not problem.hint:
-            problem.hint = hint(client, path, wanted)
+        problem.hint = hint(client, path, wanted, problem.hint)
         raise
 
 
-def hint(client: Client, path: str, wanted: str) -> str:
-    """``did you mean …?`` with the nearest id of a list, or the first few ids of it."""
+def hint(client: Client, path: str, wanted: str, otherwise: str = "") -> str:
+    """``did you mean …?`` with the nearest id of a list, or else the first few ids of it."""
     try:
         ids = [str(item.get("id", "")) for item in client.get(path).get("items", [])]
     except ClawdError:
-        return ""
+        return otherwise
     near = difflib.get_close_matches(wanted, ids, 1, cutoff=0.5)
     if near:
         return f"did you mean {near[0]}?"
-    return f"there are: {', '.join(ids[:8])}{' …' if len(ids) > 8 else ''}" if ids else ""
+    if otherwise or not ids:
+        return otherwise
+    return f"there are: {', '.join(ids[:8])}{' …' if len(ids) > 8 else ''}"
 
 
 def session_named(client: Client, wanted: str | None) -> JSON:

@@ -114,8 +114,10 @@ class Output:
         ]
         if self.columns is not None:
             over = sum(rooms) + 2 * (len(rooms) - 1) - self.columns
-            if over > 0:
-                rooms[flexible] = max(rooms[flexible] - over, min(rooms[flexible], 8))
+            rooms[flexible] -= max(over, 0)
+            if rooms[flexible] < width(titles[flexible]):
+                # Not even its title has room: the column is left out.
+                rooms[flexible] = 0
         self.line((_row(titles, rooms).upper(), "dim"))
         for row in cells:
             self.line(_row(row, rooms))
@@ -133,8 +135,8 @@ def styled(parts: Iterable[str | Styled], colour: bool) -> str:
 
 
 def _row(cells: Sequence[str], rooms: Sequence[int]) -> str:
-    fitted = (cut(cell, room) for cell, room in zip(cells, rooms, strict=True))
-    padded = (text + " " * (room - width(text)) for text, room in zip(fitted, rooms, strict=True))
+    fitted = [(cut(cell, room), room) for cell, room in zip(cells, rooms, strict=True) if room]
+    padded = (text + " " * (room - width(text)) for text, room in fitted)
     return "  ".join(padded).rstrip()
 
 

@@ -63,5 +63,8 @@ def _show(invocation: Invocation, event: JSON) -> None:
             out.line(head, *line)
     elif event.get("event") not in ("text_message_content", "text_message_start"):
         text = event.get("full_content") or event.get("final_message") or event.get("text") or ""
+        record = event.get("message") or event.get("task")
+        if isinstance(record, dict):
+            text = f"{record.get('id')} {record.get('state') or record.get('status')}"
         tool = f" {event['tool_name']}" if "tool_name" in event else ""
         out.line(head, (f"{event.get('event')}{tool} ", "cyan"), one_line(str(text), 100))
