@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 from clawd.events import Event, Missed
-from clawd.ids import now
+from clawd.ids import new_id, now
 
 _encoder = msgspec.json.Encoder()
 
@@ -49,14 +49,17 @@ class EventStream:
     """Numbers events and hands them to observers at once and to viewers through bounded queues.
 
     The last ``keep`` events stay at hand so that a viewer that lost its connection can go on
-    from where it was; one that asks for older ones is told how many it missed.
+    from where it was; one that asks for older ones is told how many it missed. ``epoch`` tells
+    the numbers of this stream from those of the one before a restart.
     """
 
     def __init__(self, keep: int = 4096) -> None:
         self._recent: deque[Published] = deque(maxlen=keep)
         self._viewers: set[Viewer] = set()
         self._observers: list[Observer] = []
+        self._keep = keep
         self._closed = False
+        self.epoch = new_id("run").removeprefix("run-")
         self.seq = 0
 
     def observe(self, observer: Observer) -> None:
@@ -79,9 +82,10 @@ class EventStream:
     ) -> Viewer:
         """A viewer of what ``wanted`` accepts; ``after`` replays what came since that number.
 
-        The viewer must be closed (it is a context manager).
+        ``limit`` is how far it may fall behind, beyond what is replayed. The viewer must be
+        closed (it is a context manager).
         """
-        viewer = Viewer(self, wanted, limit)
+        viewer = Viewer(self, wanted, limit if after is None else limit + self._keep)
         if after is not None:
             oldest = self._recent[0].seq if self._recent else self.seq + 1
             if after < oldest - 1:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from clawd.errors import Invalid
-from clawd.events import Event, Notice
+from clawd.events import Notice
 from clawd.gateway.house import House
 from clawd.gateway.wire import word
 from clawd.ids import OPERATOR
-from clawd.stream import Published, Viewer
+from clawd.stream import EventStream, Filter, Published
 
 KEEP_ALIVE_SECONDS = 15.0
 
@@ -34,21 +34,33 @@ class EventRoutes:
         session = word(request, "session")
         if session is not None and session != OPERATOR:
             self._house.sessions.get(session)
-        viewer = self._house.stream.view(_wanted(session), after=self._after(request))
-        headers = {"Cache-Control": "no-store", "X-Clawd-Seq": str(self._house.stream.seq)}
-        return StreamingResponse(_lines(viewer), media_type="text/event-stream", headers=headers)
+        stream = self._house.stream
+        after = self._after(request)
+        headers = {"Cache-Control": "no-store", "X-Clawd-Seq": str(stream.seq)}
+        lines = _lines(stream, _wanted(session), stream.seq if after is None else after)
+        return StreamingResponse(lines, media_type="text/event-stream", headers=headers)
 
     def _after(self, request: Request) -> int | None:
-        text = word(request, "after") or request.headers.get("last-event-id")
+        """The number to go on after: a bare one, or an id as it was sent."""
+        # A client that connects again sends its first request's query once more: the header is
+        # the newer of the two.
+        text = request.headers.get("last-event-id") or word(request, "after")
         if text is None:
             return None
-        if not (text.isascii() and text.isdigit() and len(text) < 19):
-            raise Invalid("invalid_query", f"after must be a number of an event, not {text[:40]!a}")
-        # A number from before a restart is beyond this daemon's count: then everything is news.
-        return int(text) if int(text) <= self._house.stream.seq else 0
+        digits, _, epoch = text.partition("-")
+        if not (digits.isascii() and digits.isdigit() and len(digits) < 19):
+            raise Invalid(
+                "invalid_query",
+                f"after must be a number of an event, not {text[:40]!a}",
+                hint="send the number, or the id, of the last event that you have seen",
+            )
+        # What was seen before a restart says nothing of this daemon's events: all are news.
+        known = epoch in ("", self._house.stream.epoch)
+        number = int(digits)
+        return number if known and number <= self._house.stream.seq else 0
 
 
-def _wanted(session: str | None) -> Callable[[Event], bool] | None:
+def _wanted(session: str | None) -> Filter | None:
     if session is None:
         return None
     return lambda event: (
@@ -56,9 +68,11 @@ def _wanted(session: str | None) -> Callable[[Event], bool] | None:
     )
 
 
-async def _lines(viewer: Viewer) -> AsyncIterator[bytes]:
+async def _lines(stream: EventStream, wanted: Filter | None, after: int) -> AsyncIterator[bytes]:
     """The events as lines; ends when the daemon stops, so that it can."""
-    with viewer:
+    epoch = stream.epoch
+    # Opened here, not with the request: a client that is gone by now leaves no viewer behind.
+    with stream.view(wanted, after=after) as viewer:
         yield b": clawd\n\n"
         while True:
             try:
@@ -69,9 +83,15 @@ async def _lines(viewer: Viewer) -> AsyncIterator[bytes]:
                 continue
             if published is None:
                 return
-            yield _frame(published) + b"".join(_frame(more) for more in viewer.take())
+            arrived = (published, *viewer.take())
+            yield b"".join(_frame(each, epoch) for each in arrived)
 
 
-def _frame(published: Published) -> bytes:
+def _frame(published: Published, epoch: str) -> bytes:
     name = str(published.event.__struct_config__.tag)
-    return b"id: %d\nevent: %s\ndata: %s\n\n" % (published.seq, name.encode(), published.encoded())
+    return b"id: %d-%s\nevent: %s\ndata: %s\n\n" % (
+        published.seq,
+        epoch.encode(),
+        name.encode(),
+        published.encoded(),
+    )
