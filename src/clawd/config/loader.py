@@ -32,12 +32,14 @@ MAX_BYTES = 8 * 1024 * 1024
 class Checked:
     """What a file turned out to be; ``config`` is None when any problem is an error.
 
-    ``inactive`` are the keys that were accepted and do nothing, as shown paths.
+    ``inactive`` are the keys that were accepted and do nothing, as shown paths; ``text`` is what
+    was checked.
     """
 
     config: Config | None
     problems: list[Problem] = field(default_factory=list)
     inactive: list[str] = field(default_factory=list)
+    text: str = field(default="", repr=False)
 
     @property
     def errors(self) -> list[Problem]:
@@ -131,7 +133,7 @@ def check(
     problems.sort(key=lambda problem: (problem.line, problem.column))
     if any(problem.severity == "error" for problem in problems):
         config = None
-    return Checked(config, problems, inactive_keys(document.value))
+    return Checked(config, problems, inactive_keys(document.value), text)
 
 
 def parse_session(session_id: str, entry: dict[str, Any]) -> SessionSettings:

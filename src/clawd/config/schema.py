@@ -143,6 +143,8 @@ def _keyed(entries: dict[str, Any]) -> dict[str, Any]:
 def limits_for(config: Config, session: SessionSettings) -> Limits:
     """The limits of a session: its own values where it sets them, else the top-level ones."""
     own = session.limits
+    if not own.model_fields_set:
+        return config.limits
     return config.limits.model_copy(
         update={name: getattr(own, name) for name in own.model_fields_set}
     )

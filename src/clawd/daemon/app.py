@@ -14,14 +14,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from clawd import __version__
 from clawd.bus.memory import MemoryBus
 from clawd.comms.manager import SessionCommsManager
-from clawd.config.schema import Config, Limits, limits_for
+from clawd.config.schema import Config, Limits, SessionSettings, limits_for
 from clawd.daemon.logbook import Logbook, LogHandler
 from clawd.daemon.notify import notify
-from clawd.daemon.reload import Configuration, Reloader
+from clawd.daemon.reload import LAST_GOOD, Configuration, Reloader
 from clawd.daemon.supervisor import Supervisor
 from clawd.errors import ClawdError
 from clawd.events import Notice
@@ -34,6 +35,7 @@ from clawd.sessions.manager import SessionManager
 from clawd.sessions.models import ConfiguredModels
 from clawd.sessions.registry import Registry
 from clawd.sessions.services import Services
+from clawd.sessions.session import Session
 from clawd.storage.files import HomeLock, make_private_folder
 from clawd.storage.writer import Writer
 from clawd.stream import EventStream, Published
@@ -87,7 +89,10 @@ class Daemon:
         registry = Registry(self.state / "sessions.jsonl", self.writer)
         self.sessions = SessionManager(home, services, self.models, registry, self.supervisor)
         self.comms.attach(self.sessions)
+        self._limits_of: WeakKeyDictionary[Session, tuple[Limits, SessionSettings, Limits]]
+        self._limits_of = WeakKeyDictionary()
         self.reloader = Reloader(configuration, self.sessions, emit)
+        self.stream.observe(self.reloader.see)
         self.logbook = Logbook(self.state, lambda: configuration.config.log, self._workspace)
         self.stream.observe(self.logbook)
 
@@ -103,9 +108,7 @@ class Daemon:
             gc.freeze()
             for problem in problems:
                 self._notice("storage_mended", problem, "warning")
-            for problem in self.configuration.problems:
-                level = "warning" if self.configuration.state == "ok" else "error"
-                self._notice("config_problem", problem, level)
+            self._tell_of_configuration()
             self.sessions.start()
             await self.comms.resume()
             self.supervisor.supervise("reload", self.reloader.run, self._lost("reload"))
@@ -174,10 +177,29 @@ class Daemon:
         make_private_folder(self.state / OPERATOR)
         return [*self.comms.load(), *self.sessions.load(self.configuration.config)]
 
+    def _tell_of_configuration(self) -> None:
+        if self.configuration.state == "ok":
+            for problem in self.configuration.problems:
+                self._notice("config_problem", problem, "warning")
+        else:
+            log.error("config.json is broken; started on the last good configuration")
+            for problem in self.configuration.problems:
+                self._notice("config_rejected", f"{problem} ({LAST_GOOD})", "error")
+        if idle := self.configuration.idle():
+            self._notice("config_inactive", idle)
+
     def _limits(self, session_id: str) -> Limits:
+        """Asked at every guard: the same objects in, the same object out."""
         config = self.configuration.config
         session = self.sessions.find(session_id)
-        return limits_for(config, session.settings) if session else config.limits
+        if session is None:
+            return config.limits
+        settings = session.settings
+        known = self._limits_of.get(session)
+        if known is None or known[0] is not config.limits or known[1] is not settings:
+            known = (config.limits, settings, limits_for(config, settings))
+            self._limits_of[session] = known
+        return known[2]
 
     def _workspace(self, session_id: str) -> Path | None:
         session = self.sessions.find(session_id)

@@ -13,11 +13,14 @@ from clawd.config.problem import dotted
 from clawd.config.schema import Config
 from clawd.config.watch import FolderWatch
 from clawd.errors import ConfigError
-from clawd.events import Event, Notice
+from clawd.events import Event, Notice, SessionCreated, SessionRemoved
+from clawd.sessions.identity import FILES
 from clawd.sessions.manager import SessionManager
 from clawd.storage.files import atomic_write
+from clawd.stream import Published
 
 CONFIG = "config.json"
+LAST_GOOD = "the last good configuration goes on"
 
 
 class Configuration:
@@ -28,6 +31,8 @@ class Configuration:
         self.config = Config()
         self.problems: list[str] = []
         self.state = "ok"
+        self._inactive: tuple[str, ...] = ()
+        self._told: tuple[str, ...] = ()
 
     def load(self) -> None:
         """Read the file (blocking); a broken one leaves the last good one in force.
@@ -44,6 +49,7 @@ class Configuration:
             lines = "\n".join(str(problem) for problem in checked.errors)
             raise ConfigError("invalid_config", lines, hint="mend the file, or run: clawd init")
         self.config = last.config
+        self._inactive = tuple(last.inactive)
         self._keep_going(checked)
 
     def reload(self) -> bool:
@@ -55,13 +61,18 @@ class Configuration:
         self._take(checked, checked.config)
         return True
 
+    def idle(self) -> str:
+        """One line for the keys that load and do nothing, when they are not those of last time."""
+        keys = self._inactive if self._inactive != self._told else ()
+        self._told = self._inactive
+        return f"these keys have no effect yet: {', '.join(keys)}" if keys else ""
+
     def _take(self, checked: Checked, config: Config) -> None:
         self.config = config
+        self._inactive = tuple(checked.inactive)
         self.state = "ok"
         self.problems = [str(p) for p in checked.warnings if p.path not in _idle_keys(config)]
-        save_last_good(
-            self.home, (self.home / CONFIG).read_text(encoding="utf-8-sig"), atomic_write
-        )
+        save_last_good(self.home, checked.text, atomic_write)
 
     def _keep_going(self, checked: Checked) -> None:
         self.state = "last good"
@@ -79,7 +90,7 @@ def _idle_keys(config: Config) -> set[str]:
 
 
 class Reloader:
-    """Watches the home and the workspaces."""
+    """Watches the home and the workspaces of the sessions, those of later ones too."""
 
     def __init__(
         self,
@@ -91,50 +102,77 @@ class Reloader:
         self._sessions = sessions
         self._emit = emit
         self._watch = FolderWatch([configuration.home])
+        self._workspaces: dict[str, Path] = {}
+        self._owners: dict[Path, str] = {}
 
     async def run(self) -> None:
         """Apply edits until cancelled."""
         stop = asyncio.Event()
-        self.follow()
+        for session in self._sessions.all():
+            self._follow(session.id)
         try:
             async for changed in self._watch.changes(stop):
                 if self._configuration.home / CONFIG in changed:
                     await self._reload()
-                for session in self._sessions.all():
-                    edited = sorted(
-                        p.name
-                        for p in changed
-                        if p.parent == session.workspace and p.name != CONFIG
-                    )
-                    if edited:
-                        await session.identity()
-                        names = ", ".join(edited)
-                        self._notice(
-                            f"{names} of {session.id} changed; its next turn has it",
-                            "identity_changed",
-                            session.id,
-                        )
+                await self._tell(changed)
         finally:
             stop.set()
 
-    def follow(self) -> None:
-        """Watch the workspaces of the sessions that there are now."""
-        for session in self._sessions.all():
-            self._watch.add(session.workspace)
+    def see(self, published: Published) -> None:
+        """Watch the workspace of a session that came, and no longer that of one that went."""
+        event = published.event
+        if isinstance(event, SessionCreated):
+            self._follow(event.session)
+        elif isinstance(event, SessionRemoved):
+            self._leave(event.session)
+
+    def _follow(self, session_id: str) -> None:
+        session = self._sessions.find(session_id)
+        if session is None or self._workspaces.get(session_id) == session.workspace:
+            return
+        self._leave(session_id)
+        self._workspaces[session_id] = session.workspace
+        self._owners[session.workspace] = session_id
+        self._watch.add(session.workspace)
+
+    def _leave(self, session_id: str) -> None:
+        workspace = self._workspaces.pop(session_id, None)
+        if workspace is not None:
+            del self._owners[workspace]
+            self._watch.remove(workspace)
+
+    async def _tell(self, changed: set[Path]) -> None:
+        edits: dict[str, list[str]] = {}
+        for path in sorted(changed):
+            owner = self._owners.get(path.parent)
+            if owner is not None and path.name in FILES:
+                edits.setdefault(owner, []).append(path.name)
+        for session_id, names in edits.items():
+            session = self._sessions.find(session_id)
+            if session is not None:
+                await session.identity()
+                self._notice(
+                    f"{', '.join(names)} of {session_id} changed; its next turn has it",
+                    "identity_changed",
+                    session_id,
+                )
 
     async def _reload(self) -> None:
         if not await asyncio.to_thread(self._configuration.reload):
             for problem in self._configuration.problems:
                 self._notice(
-                    f"{problem} (the last good configuration goes on)",
+                    f"{problem} ({LAST_GOOD})",
                     "config_rejected",
                     level="error",
                 )
             return
         changes = await self._sessions.apply(self._configuration.config)
-        self.follow()
         text = "; ".join(changes) or "settings taken"
         self._notice(f"config.json reloaded: {text}", "config_reloaded")
+        for problem in self._configuration.problems:
+            self._notice(problem, "config_problem", level="warning")
+        if idle := self._configuration.idle():
+            self._notice(idle, "config_inactive")
 
     def _notice(self, text: str, code: str, session: str = "", level: str = "info") -> None:
         self._emit(Notice(session=session, code=code, text=text, level=level))  # type: ignore[arg-type]

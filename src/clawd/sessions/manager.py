@@ -62,6 +62,7 @@ class SessionManager:
         self._registry = registry
         self._supervision = supervision
         self._sessions: dict[str, Session] = {}
+        self._leaving: set[str] = set()
         self._changing = asyncio.Lock()
 
     @property
@@ -96,26 +97,34 @@ class SessionManager:
             self._start(session)
 
     async def apply(self, config: Config) -> list[str]:
-        """Bring the sessions in line with a new configuration; the changes in words."""
+        """Bring the sessions in line with a new configuration; the changes in words.
+
+        What is taken away, or gets another workspace, ends its turn first, without holding up
+        the rest.
+        """
         async with self._changing:
             wanted = self._wanted(config)
             changes: list[str] = []
-            for session_id in [i for i in self._sessions if i not in wanted]:
-                await self._close(session_id)
-                changes.append(f"session {session_id} removed")
             for session_id, settings in wanted.items():
                 current = self._sessions.get(session_id)
-                if current is not None and self._home / settings.workspace != current.workspace:
-                    await self._close(session_id)
-                    current = None
+                if session_id in self._leaving:
+                    continue
                 if current is None:
                     problems = await asyncio.to_thread(self._open, settings)
                     self._start(self._sessions[session_id])
+                    self._services.emit(SessionCreated(session=session_id, name=settings.name))
                     self._appeared(session_id)
                     changes += [f"session {session_id} added", *problems]
+                elif self._home / settings.workspace != current.workspace:
+                    self._leave(session_id, moved=True)
+                    changes.append(f"session {session_id} moves to {settings.workspace}")
                 elif current.settings != settings:
                     self._configure(current, settings)
                     changes.append(f"session {session_id} changed")
+            for session_id in [i for i in self._sessions if i not in wanted]:
+                if session_id not in self._leaving:
+                    self._leave(session_id)
+                    changes.append(f"session {session_id} removed")
             return changes
 
     # What messages and tasks need (clawd.comms.manager.Host).
@@ -145,7 +154,10 @@ class SessionManager:
         finals = [
             r
             for r in records
-            if r.message.role == "assistant" and r.message.content and not r.message.tool_calls
+            if r.message.role == "assistant"
+            and r.message.content
+            and not r.message.tool_calls
+            and not r.partial
         ]
         return [
             {"time": r.time, "turn": r.turn, "text": r.message.content} for r in finals[-limit:]
@@ -223,7 +235,7 @@ class SessionManager:
             await self._registry.put(
                 SessionRecord(id=session_id, time=now(), settings={}, removed=True)
             )
-            await self._close(session_id)
+        await self._close(session_id)
 
     async def change(self, session_id: str, changes: JSON) -> Session:
         """Change a session at run time: ``hiddenFromAgents`` and ``model``."""
@@ -282,6 +294,7 @@ class SessionManager:
 
     def _start(self, session: Session) -> None:
         if session.settings.enabled:
+            session.failed = ""
             self._supervision.supervise(
                 session.id, session.run, lambda why: self._failed(session, why)
             )
@@ -299,18 +312,35 @@ class SessionManager:
             )
         )
 
-    async def _close(self, session_id: str) -> None:
+    def _leave(self, session_id: str, *, moved: bool = False) -> None:
+        self._leaving.add(session_id)
+        if not moved:
+            self._comms.directory.remove(session_id)
+
+        async def close() -> None:
+            try:
+                await self._close(session_id, moved=moved)
+            finally:
+                self._leaving.discard(session_id)
+            await self.apply(self._services.config())
+
+        self._services.clock.later(0, close)
+
+    async def _close(self, session_id: str, *, moved: bool = False) -> None:
         session = self._sessions[session_id]
-        self._comms.directory.remove(session_id)
+        if not moved:
+            self._comms.directory.remove(session_id)
         await session.drained(DRAIN_SECONDS)
         await self._supervision.stop(session_id)
         self._services.bus.unregister(session_id)
         self._comms.post.close(session_id)
         del self._sessions[session_id]
+        if moved:
+            return
         self._services.emit(SessionRemoved(session=session_id))
         for task in self._comms.board.open_for(worker=session_id):
             await self._comms.tasks.end(
-                task, "failed", error=f"session {session_id} was removed", reason="removed"
+                task, "failed", error=f"session {session_id} was removed", reason="session_removed"
             )
 
     def _configure(self, session: Session, settings: SessionSettings) -> None:
