@@ -33,12 +33,14 @@ class Identity:
     signature: Signature
 
     def prompt(self) -> list[tuple[str, str]]:
-        """The parts of the system prompt, in order: heading and text, without the empty ones."""
+        """The parts of the system prompt, in order: heading and text, without the empty ones.
+
+        What is cut or cannot be read says so in its place.
+        """
         parts = []
         for file in self.files:
-            text = file.text.strip()
-            if file.problem and text:
-                text += f"\n\n[clawd: {file.problem}]"
+            problem = f"[clawd: {file.problem}]" if file.problem else ""
+            text = "\n\n".join(part for part in (file.text.strip(), problem) if part)
             if text:
                 parts.append((file.name.removesuffix(".md"), text))
         return parts
@@ -67,23 +69,21 @@ def read_identity(workspace: Path, limits: IdentityLimits) -> Identity:
     left = limits.total_bytes
     files = []
     for name in FILES:
-        file = _read(workspace, name, min(left, limits.file_bytes))
+        file = _read(workspace, name, limits.file_bytes, left)
         left -= len(file.text.encode())
         files.append(file)
     return Identity(tuple(files), taken)
 
 
-def _read(workspace: Path, name: str, limit: int) -> IdentityFile:
+def _read(workspace: Path, name: str, per_file: int, left: int) -> IdentityFile:
+    limit, key = min((per_file, "identity.fileBytes"), (max(0, left), "identity.totalBytes"))
     try:
-        found = read_text_within(workspace, name, max(0, limit))
+        found = read_text_within(workspace, name, limit)
     except ClawdError as error:
-        return IdentityFile(name, "", 0, error.message)
+        return IdentityFile(name, "", 0, "; ".join(part for part in (error.message, error.hint) if part))
     if found is None:
         return IdentityFile(name, "", 0)
     problem = ""
     if found.cut:
-        problem = (
-            f"{name} has {found.size} bytes and is cut to {limit}; "
-            "shorten it or raise identity.fileBytes"
-        )
+        problem = f"{name} has {found.size} bytes and is cut to {limit}; shorten it or raise {key}"
     return IdentityFile(name, found.text, found.size, problem)
