@@ -1,6 +1,7 @@
 """The logs: one for each session in its workspace, one for the daemon; JSON lines, rotated.
 
-A thread writes them; the event loop only puts lines into a queue.
+A thread writes them; the event loop only puts lines into a queue. What is logged within a moment
+is written together: a thread that woke for every line would cost a turn more than its transcript.
 """
 
 from __future__ import annotations
@@ -8,9 +9,8 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import os
-import queue
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from clawd.ids import now
 from clawd.stream import Published
 
 _OPEN_FILES = 64
+_MOMENT = 0.05
+"""Seconds that a line may wait for others before it is written."""
 _ORDER = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
@@ -37,7 +39,9 @@ class Logbook:
         self._daemon = state / "logs" / "daemon.log"
         self._settings = settings
         self._workspace = workspace
-        self._lines: queue.SimpleQueue[tuple[Path, bytes] | None] = queue.SimpleQueue()
+        self._lines: deque[tuple[Path, bytes]] = deque()
+        self._some = threading.Event()
+        self._closing = threading.Event()
         self._files: OrderedDict[Path, int] = OrderedDict()
         self._thread = threading.Thread(target=self._write_all, name="clawd-logs", daemon=True)
         self._thread.start()
@@ -52,10 +56,10 @@ class Logbook:
             return
         workspace = self._workspace(event.session) if event.session else None
         path = workspace / "logs" / "session.log" if workspace else self._daemon
-        line = published.encoded()
-        self._lines.put((path, b'{"level":"%s",%s\n' % (level.encode(), line[1:])))
+        line = b'{"level":"%s",%s\n' % (level.encode(), published.encoded()[1:])
+        self._put(path, line)
         if isinstance(event, Notice) and workspace:
-            self._lines.put((self._daemon, b'{"level":"%s",%s\n' % (level.encode(), line[1:])))
+            self._put(self._daemon, line)
 
     def record(self, record: logging.LogRecord) -> None:
         """Log a record of Python's ``logging`` to the daemon's log."""
@@ -68,25 +72,42 @@ class Logbook:
         }
         if record.exc_info:
             fields["exception"] = logging.Formatter().formatException(record.exc_info)
-        self._lines.put((self._daemon, msgspec.json.encode(fields) + b"\n"))
+        self._put(self._daemon, msgspec.json.encode(fields) + b"\n")
 
     def close(self) -> None:
         """Write what is queued and end the thread."""
-        self._lines.put(None)
+        self._closing.set()
+        self._some.set()
         self._thread.join(timeout=5)
 
+    def _put(self, path: Path, line: bytes) -> None:
+        self._lines.append((path, line))
+        if not self._some.is_set():
+            self._some.set()
+
     def _write_all(self) -> None:
-        while (item := self._lines.get()) is not None:
-            path, line = item
-            try:
-                self._write(path, line)
-            except OSError:
-                # A log that cannot be written must never stop what it tells of.
-                self._close(path)
+        while not self._closing.is_set():
+            self._some.wait()
+            self._closing.wait(_MOMENT)
+            self._some.clear()  # before the queue is emptied, so that what comes after wakes again
+            self._write_queued()
+        self._write_queued()
         for path in list(self._files):
             self._close(path)
 
-    def _write(self, path: Path, line: bytes) -> None:
+    def _write_queued(self) -> None:
+        lines: dict[Path, list[bytes]] = {}
+        while self._lines:
+            path, line = self._lines.popleft()
+            lines.setdefault(path, []).append(line)
+        for path, listed in lines.items():
+            try:
+                self._write(path, b"".join(listed))
+            except OSError:
+                # A log that cannot be written must never stop what it tells of.
+                self._close(path)
+
+    def _write(self, path: Path, lines: bytes) -> None:
         descriptor = self._files.get(path)
         if descriptor is None:
             path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -102,7 +123,7 @@ class Logbook:
             if len(self._files) > _OPEN_FILES:
                 self._close(next(iter(self._files)))
         self._files.move_to_end(path)
-        os.write(descriptor, line)
+        os.write(descriptor, lines)
         if os.fstat(descriptor).st_size > self._settings().max_bytes:
             self._close(path)
             self._rotate(path)
