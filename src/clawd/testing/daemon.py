@@ -177,9 +177,11 @@ class RunningDaemon:
                 listed = (await self.get("/api/sessions"))["items"]
                 if all(s["status"] != "busy" and not s["queue"] for s in listed):
                     return
-                async with self._arrived:
-                    while len(self.events) == seen:
-                        await self._arrived.wait()
+                # A turn settles a little after its last event: that much is looked at again.
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(0.05), self._arrived:
+                        while len(self.events) == seen:
+                            await self._arrived.wait()
 
     def named(self, name: str, session: str | None = None) -> list[JSON]:
         """The events of a kind so far."""
