@@ -50,3 +50,22 @@ def mended(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
         valid.append(message)
     valid += [tool_result(call, INTERRUPTED) for call in open_calls.values()]
     return valid
+
+
+def calls_made(messages: Sequence[ChatMessage]) -> dict[str, tuple[str, bool]]:
+    """The calls that have a result: id → the tool's name, and whether it succeeded."""
+    names = {call.id: call.function.name for m in messages for call in m.tool_calls}
+    return {
+        m.tool_call_id: (names[m.tool_call_id], not _is_error(m.content or ""))
+        for m in messages
+        if m.tool_call_id is not None and m.tool_call_id in names
+    }
+
+
+def _is_error(content: str) -> bool:
+    if not content.startswith('{"error":'):
+        return False
+    try:
+        return isinstance(msgspec.json.decode(content), dict)
+    except msgspec.DecodeError:
+        return False

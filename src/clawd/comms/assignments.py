@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -14,17 +14,20 @@ from clawd.comms.board import TaskBoard, already_final, unknown_task
 from clawd.comms.caller import Caller
 from clawd.comms.checks import check_content, check_context, encoded
 from clawd.comms.directory import Directory
+from clawd.comms.evidence import check_evidence, verified
 from clawd.comms.guards import Guards
-from clawd.comms.models import AsyncTask, SessionMessage
+from clawd.comms.models import AsyncTask
 from clawd.comms.post import Post
+from clawd.comms.verdicts import PARENT_ENDED, Verdicts, lineage_of
 from clawd.config.schema import Limits
-from clawd.errors import ClawdError, Invalid, Refused
+from clawd.errors import ClawdError, Invalid
 from clawd.events import Event, TaskUpdated
 from clawd.ids import OPERATOR, new_id, now, seconds_of, timestamp
-from clawd.lineage import Lineage
 
-COMPLETE = "complete_async_task"
-_PARENT_ENDED = "the task that it was for has ended"
+log = logging.getLogger("clawd.tasks")
+
+MAX_DEADLINE_SECONDS = 366 * 86_400.0
+_AGAIN_SECONDS = 5.0
 
 
 class Clock(Protocol):
@@ -51,7 +54,7 @@ class Assignments:
         stop_work: Callable[[AsyncTask], Awaitable[object]],
     ) -> None:
         self.board = board
-        self._post = post
+        self.verdicts = Verdicts(board, post, directory, bus)
         self._directory = directory
         self._guards = guards
         self._bus = bus
@@ -91,13 +94,18 @@ class Assignments:
             self._directory.reach(caller.session, to)
         check_content(task, limits.max_message_bytes, "task")
         check_context(context, limits.max_context_bytes)
-        if deadline_seconds is not None and deadline_seconds <= 0:
-            raise Invalid("invalid_deadline", "deadline_seconds must be more than 0")
+        if deadline_seconds is not None and not 0 < deadline_seconds <= MAX_DEADLINE_SECONDS:
+            raise Invalid(
+                "invalid_deadline",
+                f"deadline_seconds must be more than 0 and at most {MAX_DEADLINE_SECONDS:.0f}",
+            )
         for needed in depends_on:
             self.seen_by(caller.session, needed)
         chain = caller.lineage.tasks
-        if not chain or chain[-1] != caller.session:
-            chain = (*chain, caller.session)
+        # A message may have come back up the chain: only what lies above the creator counts.
+        above = chain.index(caller.session) if caller.session in chain else len(chain)
+        chain = (*chain[:above], caller.session)
+        parent = self.board.find(caller.task)
         lineage = msgspec.structs.replace(
             caller.lineage.step(caller.turn, caller.session), tasks=chain
         )
@@ -114,20 +122,18 @@ class Assignments:
             priority=priority,
             depends_on=depends_on,
             deadline=timestamp(time.time() + deadline_seconds) if deadline_seconds else None,
-            parent_task=caller.task,
+            parent_task=parent.id if parent is not None and not parent.final else None,
             retry_of=retry_of,
             lineage=msgspec.structs.replace(lineage, tasks=(*chain, to)),
         )
         await self.board.add(record)
         self._tell(record)
+        self._watch(record)
         await self.publish(record)
-        return record
+        return self.board.get(record.id)
 
     async def publish(self, task: AsyncTask) -> None:
         """Put an open task on its way: to its worker's inbox, once what it depends on is done."""
-        if task.deadline is not None:
-            left = seconds_of(task.deadline) - seconds_of(now())
-            self._clock.later(max(0.0, left), lambda: self._overdue(task.id))
         needed = [self.board.find(task_id) for task_id in task.depends_on]
         failed = next(
             (t for t in needed if t is None or (t.final and t.status != "completed")), None
@@ -142,8 +148,13 @@ class Assignments:
             )
         elif all(t is not None and t.final for t in needed) and task.to_session != OPERATOR:
             self._bus.publish(
-                Envelope(task.id, "task", task.to_session, _lineage(task), task.priority)
+                Envelope(task.id, "task", task.to_session, lineage_of(task), task.priority)
             )
+
+    def _watch(self, task: AsyncTask) -> None:
+        if task.deadline is not None:
+            left = seconds_of(task.deadline) - seconds_of(now())
+            self._clock.later(max(0.0, left), lambda: self._overdue(task.id))
 
     async def start(self, task_id: str) -> AsyncTask | None:
         """The worker's turn begins; ``None`` when the task has ended meanwhile.
@@ -197,28 +208,23 @@ class Assignments:
             if (task.status, task.result, task.error) == (status, result, error):
                 return task
             raise already_final(task)
-        self._check_evidence(caller, evidence or [])
-        verified = caller.session == OPERATOR or any(
-            name != COMPLETE for name, _ in caller.done.values()
-        )
+        check_evidence(caller, evidence or [])
         verdict = {"result": result} if error is None else {"error": error}
-        return await self.end(task, status, verified=verified, **verdict)
+        return await self.end(task, status, verified=verified(caller), **verdict)
 
     async def cancel(self, session: str, task_id: str, reason: str | None) -> AsyncTask:
-        """The creator or the operator takes the task back; the worker's turn is stopped."""
+        """Creator, worker or operator call the task off; the worker's turn is stopped.
+
+        A worker that does so itself goes on with its turn; what it still says is ignored.
+        """
         task = self.seen_by(session, task_id)
-        if session not in (task.from_session, OPERATOR):
-            raise Refused(
-                "not_yours",
-                f"only its creator may cancel task {task_id}",
-                hint="complete it with an error instead",
-            )
         if task.final:
             if task.status == "cancelled":
                 return task
             raise already_final(task)
         ended = await self.end(task, "cancelled", reason=reason or f"cancelled by {session}")
-        await self._stop_work(ended)
+        if session != task.to_session:
+            await self._stop_work(ended)
         return ended
 
     async def turn_finished(self, caller: Caller, task_id: str, text: str) -> None:
@@ -227,11 +233,10 @@ class Assignments:
         While tasks that it made for this one are open it goes on, and their results continue it.
         """
         task = self.board.find(task_id)
-        if task is None or task.final or self.board.open_for(parent=task.id):
+        if task is None or task.final or self.verdicts.awaited(task):
             return
-        verified = any(name != COMPLETE for name, _ in caller.done.values())
         if text.strip():
-            await self.end(task, "completed", result=text, verified=verified)
+            await self.end(task, "completed", result=text, verified=verified(caller))
         else:
             await self.end(task, "failed", error="the turn ended without a result", reason="empty")
 
@@ -245,55 +250,48 @@ class Assignments:
         await self.end(task, "failed", error=error.message, reason=error.code)
         return False
 
+    async def suspended(self, task_id: str) -> None:
+        """The worker's session stops in good order: the start that this cuts off does not count."""
+        task = self.board.find(task_id)
+        if task is not None and not task.final:
+            await self.board.change(task, attempt=max(0, task.attempt - 1))
+
     async def end(self, task: AsyncTask, status: Any, **fields: Any) -> AsyncTask:
         """Make a task final, stop what it started, and tell its creator and its dependants."""
         ended = await self.board.finish(task, status, **fields)
         self._tell(ended)
         self._bus.withdraw(ended.to_session, ended.id)
         for child in self.board.open_for(parent=ended.id):
-            await self._stop_work(await self.end(child, "cancelled", reason=_PARENT_ENDED))
-        await self.announce(ended)
+            await self._stop_work(await self.end(child, "cancelled", reason=PARENT_ENDED))
+        await self._announce(ended)
         for dependant in self.board.open_for():
             if ended.id in dependant.depends_on and dependant.status == "pending":
                 await self.publish(dependant)
         return ended
 
-    async def announce(self, task: AsyncTask) -> None:
-        """Send the creator the verdict, once: the message's id follows from the task's."""
-        message_id = "msg-" + task.id.removeprefix("task-")
-        box = self._post.box(task.from_session) if self._known(task.from_session) else None
-        if box is None or box.get(message_id) is not None:
-            return
-        lineage = _lineage(task)
-        # A result comes back at the hop count of what it answers, to the chain of its creator.
-        lineage = msgspec.structs.replace(
-            lineage, parent=task.id, hops=max(0, lineage.hops - 1), tasks=lineage.tasks[:-1]
-        )
-        # Nobody needs waking for what was cancelled because its own purpose is gone.
-        silent = task.reason == _PARENT_ENDED
-        await self._post.store(
-            SessionMessage(
-                id=message_id,
-                from_=task.to_session,
-                to=task.from_session,
-                content=verdict(task),
-                timestamp=now(),
-                read=silent,
-                state="read" if silent else "stored",
-                thread_id=task.id,
-                type="task_result",
-                priority=task.priority,
-                lineage=lineage,
-            )
-        )
+    async def _announce(self, task: AsyncTask) -> None:
+        """Tell the creator; the verdict stands, so what is in the way is tried again."""
+        try:
+            await self.verdicts.announce(task)
+        except ClawdError as error:
+            log.warning("%s cannot be told of task %s: %s", task.from_session, task.id, error)
+            self._clock.later(_AGAIN_SECONDS, lambda: self._announce(task))
 
     async def resume(self) -> None:
-        """After a start: tell what was not told, arm deadlines, publish what waits."""
+        """After a start: tell what was not told, arm deadlines, go on with what is open."""
         for task in self.board.all():
+            parent = self.board.find(task.parent_task)
             if task.final:
-                await self.announce(task)
+                await self._announce(task)
+            elif parent is not None and parent.final:
+                await self.end(task, "cancelled", reason=PARENT_ENDED)
             else:
-                await self.publish(task)
+                self._watch(task)
+                # What other tasks continue is not begun anew. A turn that was cut off is the
+                # transcript's to go on with; its session knows that it has this task already.
+                if not self.verdicts.awaited(task):
+                    await self.publish(task)
+                self.verdicts.wake(task)
 
     async def _overdue(self, task_id: str) -> None:
         task = self.board.find(task_id)
@@ -301,43 +299,5 @@ class Assignments:
             ended = await self.end(task, "failed", error="its deadline passed", reason="deadline")
             await self._stop_work(ended)
 
-    def _check_evidence(self, caller: Caller, evidence: list[str]) -> None:
-        for item in evidence:
-            if item in caller.done:
-                if not caller.done[item][1]:
-                    raise Refused(
-                        "evidence_failed",
-                        f"the tool call {item} did not succeed",
-                        hint="name one that did",
-                    )
-            elif caller.workspace is None or not _inside(caller.workspace, item):
-                raise Refused(
-                    "evidence_missing",
-                    f"{item[:200]!a} is neither a file in the workspace nor a call of this turn",
-                    hint="name files by their path in the workspace",
-                )
-
-    def _known(self, session: str) -> bool:
-        return session == OPERATOR or self._directory.get(session) is not None
-
     def _tell(self, task: AsyncTask) -> None:
-        self._emit(TaskUpdated(session=task.to_session, trace=_lineage(task).trace, task=task))
-
-
-def verdict(task: AsyncTask) -> str:
-    """How a task ended, in words: what its creator is sent."""
-    doubt = " (not verified: no tool was used)" if task.verified is False else ""
-    reason = f" ({task.reason})" if task.reason and task.reason != task.error else ""
-    text = task.result if task.error is None else task.error
-    return f"Task {task.id} is {task.status}{reason}{doubt}." + (f"\n{text}" if text else "")
-
-
-def _lineage(task: AsyncTask) -> Lineage:
-    return task.lineage or Lineage(
-        task.id, origin="external", tasks=(task.from_session, task.to_session)
-    )
-
-
-def _inside(workspace: Path, name: str) -> bool:
-    path = (workspace / name).resolve()
-    return path.is_relative_to(workspace.resolve()) and path.is_file()
+        self._emit(TaskUpdated(session=task.to_session, trace=lineage_of(task).trace, task=task))

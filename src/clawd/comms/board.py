@@ -58,6 +58,10 @@ class TaskBoard:
             and parent in (None, task.parent_task)
         ]
 
+    def children(self, parent: str) -> list[AsyncTask]:
+        """The tasks that were made for this one."""
+        return [task for task in self._tasks.values() if task.parent_task == parent]
+
     async def add(self, task: AsyncTask) -> None:
         """Store a new task; durable when this returns."""
         await self._log.append(task)
@@ -96,10 +100,16 @@ class TaskBoard:
     async def forget_older(self, hours: float) -> int:
         """Drop the tasks that ended longer ago than this, from memory and file; how many."""
         limit = seconds_of(now()) - hours * 3600
+        open_tasks = {t.id: t for t in self._tasks.values() if not t.final}
+        # An open task still asks for the results that it depends on, and for its children's.
+        needed = {name for t in open_tasks.values() for name in t.depends_on}
         old = {
             t.id
             for t in self._tasks.values()
-            if t.final and seconds_of(t.completed_at or t.created_at) < limit
+            if t.final
+            and t.id not in needed
+            and t.parent_task not in open_tasks
+            and seconds_of(t.completed_at or t.created_at) < limit
         }
         if old or self._log.wasteful(len(self._tasks)):
             await self._log.compact(lambda task_id: task_id not in old)

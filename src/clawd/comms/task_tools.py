@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from clawd.agent.tool import Answer, tool
 from clawd.comms.caller import Caller
 from clawd.comms.checks import check_priority
 from clawd.comms.manager import SessionCommsManager
-from clawd.comms.models import AsyncTask, public
+from clawd.comms.models import AsyncTask, TaskStatus, public
+from clawd.errors import Invalid
 
 
 class TaskTools:
@@ -73,6 +74,12 @@ class TaskTools:
             status: only those in this state, such as pending or completed
         """
         session = self._caller.session
+        if status is not None and status not in get_args(TaskStatus):
+            raise Invalid(
+                "invalid_status",
+                f"there is no task status {status[:80]!a}",
+                hint=f"statuses: {', '.join(get_args(TaskStatus))}",
+            )
         if task_id is not None:
             tasks = [self._comms.tasks.seen_by(session, task_id)]
         else:
@@ -115,7 +122,7 @@ class TaskTools:
 
     @tool()
     async def cancel_async_task(self, task_id: str, reason: str | None = None) -> Answer:
-        """Take back a task that you delegated; its worker is stopped.
+        """Call off a task that you delegated, or one that was given to you.
 
         Args:
             task_id: the id of the task

@@ -166,12 +166,8 @@ class SessionManager:
     async def stop_work(self, task: AsyncTask) -> None:
         """Stop the turn that works on this task, if one runs."""
         session = self._sessions.get(task.to_session)
-        if (
-            session is not None
-            and session.running is not None
-            and task.id in session.running.trigger.ids
-        ):
-            await session.cancel(session.running.id, by="clawd")
+        if session is not None and session.works_on(task.id):
+            await session.cancel(by="clawd")
 
     async def create(self, caller: Caller, wanted: SessionCreation) -> Entry:
         """Create and start a session, all or nothing."""

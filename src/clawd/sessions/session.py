@@ -77,6 +77,13 @@ class Session:
         """How many requests wait."""
         return len(self._inbox.waiting())
 
+    def works_on(self, task_id: str) -> bool:
+        """Whether the running turn is for this task."""
+        return self.running is not None and task_id in (
+            self._runner.task,
+            *self.running.trigger.ids,
+        )
+
     def load(self) -> list[str]:
         """Read the transcript (blocking); what was wrong with it, in words."""
         return self.transcript.load()
@@ -248,7 +255,7 @@ class Session:
             task = self._services.comms.board.find(envelope.id)
             source = task.from_session if task else ""
         else:
-            same = self._inbox.take_all("message", envelope.lineage.trace)
+            same = self._together(envelope)
             box = self._services.comms.post.box(self.id)
             found = [box.get(e.id) for e in (envelope, *same) if e.id not in claimed]
             waiting = sorted(
@@ -269,6 +276,24 @@ class Session:
             lineage=envelope.lineage,
         )
 
+    def _together(self, first: Envelope) -> list[Envelope]:
+        """The other waiting messages of this trace, but for those that continue another task."""
+        verdicts = self._services.comms.tasks.verdicts
+        box = self._services.comms.post.box(self.id)
+
+        def continued(envelope: Envelope) -> str:
+            message = box.get(envelope.id)
+            task = verdicts.continued(message) if message is not None else None
+            return task.id if task is not None else ""
+
+        own, same = continued(first), []
+        for envelope in self._inbox.take_all("message", first.lineage.trace):
+            if continued(envelope) == own:
+                same.append(envelope)
+            else:
+                self._services.bus.publish(envelope)
+        return same
+
     async def _run(self, turn: TurnRecord) -> None:
         self.running, self.since, self._stopped_by = turn, now(), ""
         try:
@@ -276,8 +301,11 @@ class Session:
                 self._task = group.create_task(self._runner.run(turn))
             if self._stopped_by:
                 await self._runner.cancelled(turn, self._stopped_by)
+        except asyncio.CancelledError:
+            await self._runner.suspended(turn)
+            raise
         finally:
-            self.running = self._task = None
+            self.running = self._task = self._runner.task = None
             for steer in self._steers:
                 self._services.bus.publish(turn_envelope(steer, self.id))
             self._steers = []

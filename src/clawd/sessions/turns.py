@@ -7,6 +7,7 @@ import fnmatch
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from clawd.agent.history import INTERRUPTED, calls_made, unanswered
 from clawd.agent.loop import Failed, Finished, Turn, run_turn
 from clawd.agent.tool import Toolset, bind
 from clawd.bus.port import Envelope
@@ -20,7 +21,7 @@ from clawd.errors import ClawdError, GuardRefused, Refused
 from clawd.events import Notice, RunFailed, RunStarted
 from clawd.ids import OPERATOR, now
 from clawd.lineage import begin
-from clawd.messages import ChatMessage, Usage, user
+from clawd.messages import ChatMessage, Usage, tool_result, user
 from clawd.sessions.conversation import TurnConversation
 from clawd.sessions.gate import Slot
 from clawd.sessions.records import Trigger, TurnRecord
@@ -50,6 +51,8 @@ class TurnRunner:
         self._prompt = prompt
         self._steered = steered
         self._services = services
+        self.task: str | None = None
+        """The task that the running turn works on."""
 
     async def run(self, turn: TurnRecord) -> None:
         """Run an open turn of the transcript, and settle what comes of it."""
@@ -58,6 +61,7 @@ class TurnRunner:
             if started is None:
                 return
             caller, run = self._bind(started, slot)
+            self.task = caller.task
             try:
                 outcome = await self._outcome(started, caller, run)
             except asyncio.CancelledError:
@@ -70,23 +74,29 @@ class TurnRunner:
     async def cancelled(self, turn: TurnRecord, by: str) -> None:
         """The turn was stopped for good: its messages are read, its task is cancelled."""
         turn = self._transcript.turns.get(turn.id, turn)
+        task_id = self._task(turn)
         error = {"error": "cancelled", "message": f"cancelled by {by}"}
         await self._transcript.change(turn, status="cancelled", ended_at=now(), error=error)
         await self._services.comms.post.read(self._messages(turn))
-        for task_id in turn.trigger.ids if turn.trigger.kind == "task" else ():
-            task = self._services.comms.board.find(task_id)
-            if task is not None and not task.final:
-                await self._services.comms.tasks.end(
-                    task, "cancelled", reason=f"its turn was stopped by {by}"
-                )
+        task = self._services.comms.board.find(task_id)
+        if task is not None and not task.final:
+            await self._services.comms.tasks.end(
+                task, "cancelled", reason=f"its turn was stopped by {by}"
+            )
+
+    async def suspended(self, turn: TurnRecord) -> None:
+        """The session stops in good order: the turn goes on later, as if not started."""
+        turn = self._transcript.turns.get(turn.id, turn)
+        if turn.status == "running":
+            await self._transcript.change(turn, status="waiting", attempt=turn.attempt - 1)
+            if turn.trigger.kind == "task":
+                await self._services.comms.tasks.suspended(turn.trigger.ids[0])
 
     async def _start(self, turn: TurnRecord) -> TurnRecord | None:
         """Make the turn durable as running, with its user message when it is new."""
         crashes = turn.crashes + (turn.status == "running")
         if crashes >= MAX_STARTS:
-            error = Refused(
-                "started_too_often", f"the daemon died {crashes} times while this turn ran"
-            )
+            error = Refused("attempts", f"the daemon died {crashes} times while this turn ran")
             turn = await self._transcript.change(turn, crashes=crashes)
             self._emit_failed(turn, error)
             await self._fail(turn, self._caller(turn), error)
@@ -108,7 +118,8 @@ class TurnRunner:
             started_at=turn.started_at or now(),
             usage=turn.usage,
         )
-        lines = [] if known else [self._transcript.message(turn_now, user(text))]
+        said = [user(text)] if not known else self._cut_off(turn.id)
+        lines = [self._transcript.message(turn_now, message) for message in said]
         await self._transcript.append(turn_now, *lines)
         await self._services.comms.post.delivered(self._messages(turn_now))
         settings = self._settings()
@@ -125,6 +136,12 @@ class TurnRunner:
             )
         )
         return turn_now
+
+    def _cut_off(self, turn: str) -> list[ChatMessage]:
+        """A result for each call that the daemon did not survive: it is never made again."""
+        return [
+            tool_result(call, INTERRUPTED) for call in unanswered(self._transcript.of_turn(turn))
+        ]
 
     def _spoken(self, turn: TurnRecord) -> str:
         """What started the turn, in the words of whoever did: for people to see."""
@@ -207,6 +224,7 @@ class TurnRunner:
             self._services.emit,
             limits.max_model_calls_per_turn,
             turn.usage or Usage(),
+            calls_made(self._transcript.of_turn(turn.id)),
         )
         return self._caller(turn, run, slot), run
 
@@ -235,13 +253,9 @@ class TurnRunner:
         """The task that the turn works on: its own, or the one that a child's result continues."""
         if turn.trigger.kind == "task":
             return turn.trigger.ids[0]
-        board = self._services.comms.board
-        for message in self._messages(turn):
-            child = board.find(message.thread_id) if message.type == "task_result" else None
-            parent = board.find(child.parent_task) if child else None
-            if parent is not None and not parent.final and parent.to_session == self._settings().id:
-                return parent.id
-        return None
+        verdicts = self._services.comms.tasks.verdicts
+        found = (verdicts.continued(message) for message in self._messages(turn))
+        return next((task.id for task in found if task is not None), None)
 
     async def _settle(
         self, turn: TurnRecord, caller: Caller, run: Turn, outcome: Finished | Failed
@@ -266,6 +280,8 @@ class TurnRunner:
         elif turn.trigger.kind == "message":
             again = again and turn.attempt < MAX_DELIVERIES
             await comms.post.turn_failed(caller, error.message, final=not again)
+            if caller.task is not None and not again:
+                await comms.tasks.turn_failed(caller.task, error, again=False)
         else:
             again = False
         usage = run.usage if run else None

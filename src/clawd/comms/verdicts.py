@@ -1,0 +1,104 @@
+"""Telling the creator of a task how it ended: once, whatever dies in between."""
+
+from __future__ import annotations
+
+import msgspec
+
+from clawd.bus.port import Envelope, MessageBus
+from clawd.comms.board import TaskBoard
+from clawd.comms.directory import Directory
+from clawd.comms.models import AsyncTask, SessionMessage
+from clawd.comms.post import Post
+from clawd.ids import OPERATOR, now
+from clawd.lineage import Lineage
+
+PARENT_ENDED = "the task that it was for has ended"
+
+
+class Verdicts:
+    """The messages that carry verdicts, and the tasks that go on with them."""
+
+    def __init__(self, board: TaskBoard, post: Post, directory: Directory, bus: MessageBus) -> None:
+        self._board = board
+        self._post = post
+        self._directory = directory
+        self._bus = bus
+
+    async def announce(self, task: AsyncTask) -> None:
+        """Send the creator the verdict, once: the message's id follows from the task's."""
+        known = task.from_session == OPERATOR or self._directory.get(task.from_session) is not None
+        if not known or self._post.box(task.from_session).get(_message_id(task)) is not None:
+            return
+        lineage = lineage_of(task)
+        # A result comes back at the hop count of what it answers, to the chain of its creator.
+        lineage = msgspec.structs.replace(
+            lineage, parent=task.id, hops=max(0, lineage.hops - 1), tasks=lineage.tasks[:-1]
+        )
+        # Nobody needs waking for what was cancelled because its own purpose is gone.
+        silent = task.reason == PARENT_ENDED
+        message = SessionMessage(
+            id=_message_id(task),
+            from_=task.to_session,
+            to=task.from_session,
+            content=verdict(task),
+            timestamp=now(),
+            read=silent,
+            state="read" if silent else "stored",
+            thread_id=task.id,
+            type="task_result",
+            priority=task.priority,
+            lineage=lineage,
+        )
+        await self._post.store(message)
+        self._wake(message)
+
+    def continued(self, message: SessionMessage) -> AsyncTask | None:
+        """The open task of the receiver that this verdict lets go on, if there is one."""
+        child = self._board.find(message.thread_id) if message.type == "task_result" else None
+        parent = self._board.find(child.parent_task) if child is not None else None
+        if parent is None or parent.final or parent.to_session != message.to:
+            return None
+        return parent
+
+    def awaited(self, task: AsyncTask) -> bool:
+        """Whether tasks made for this one are open, or their verdicts not yet read."""
+        return bool(self._board.open_for(parent=task.id) or self._unread(task))
+
+    def wake(self, task: AsyncTask) -> None:
+        """Put the unread verdicts that continue this task on the bus again."""
+        for message in self._unread(task):
+            self._wake(message)
+
+    def _unread(self, task: AsyncTask) -> list[SessionMessage]:
+        if task.to_session == OPERATOR or self._directory.get(task.to_session) is None:
+            return []
+        box = self._post.box(task.to_session)
+        found = (box.get(_message_id(child)) for child in self._board.children(task.id))
+        return [message for message in found if message is not None and message.waits]
+
+    def _wake(self, message: SessionMessage) -> None:
+        # Also of a session that reads its mail by itself: nothing else would end the task.
+        if message.waits and self.continued(message) is not None:
+            lineage = message.lineage or Lineage(message.id, origin="external")
+            self._bus.publish(
+                Envelope(message.id, "message", message.to, lineage, message.priority)
+            )
+
+
+def verdict(task: AsyncTask) -> str:
+    """How a task ended, in words: what its creator is sent."""
+    doubt = " (not verified: no tool was used)" if task.verified is False else ""
+    reason = f" ({task.reason})" if task.reason and task.reason != task.error else ""
+    text = task.result if task.error is None else task.error
+    return f"Task {task.id} is {task.status}{reason}{doubt}." + (f"\n{text}" if text else "")
+
+
+def lineage_of(task: AsyncTask) -> Lineage:
+    """The lineage of a task; one from a file without it gets a trace of its own."""
+    return task.lineage or Lineage(
+        task.id, origin="external", tasks=(task.from_session, task.to_session)
+    )
+
+
+def _message_id(task: AsyncTask) -> str:
+    return "msg-" + task.id.removeprefix("task-")
