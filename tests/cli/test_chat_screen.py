@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Home
 
 SEND = 'Use send_message_to_session to send "Hello from Claw!" to session "researcher"'
-ESC, CTRL_C, CTRL_D, CTRL_J, CTRL_O, CTRL_P = "\x1b", "\x03", "\x04", "\n", "\x0f", "\x10"
+ESC, CTRL_C, CTRL_D, CTRL_J, CTRL_L = "\x1b", "\x03", "\x04", "\n", "\x0c"
+CTRL_O, CTRL_P = "\x0f", "\x10"
 ALT_UP, UP, TAB, ENTER = "\x1b\x1b[A", "\x1b[A", "\t", "\r"
 
 Chat = Any
@@ -62,6 +63,12 @@ def leave(child: Chat) -> None:
     assert child.exitstatus == 0
 
 
+def redrawn(child: Chat) -> Chat:
+    """Have the live part drawn whole: otherwise only the characters that changed are written."""
+    child.send(CTRL_L)
+    return child
+
+
 def test_a_conversation(shared: Home) -> None:
     """A line is sent, the tool row and the answer appear, Ctrl+D leaves and says how to return."""
     with chatting(shared) as child:
@@ -76,7 +83,7 @@ def test_new_lines_history_and_the_editor_keys(shared: Home) -> None:
     """Ctrl+J and backslash Enter begin a line; Up brings the whole text back; the file is 0600."""
     with chatting(shared, "-s", "coder") as child:
         child.send("first" + CTRL_J + "second\\" + ENTER + "third" + ENTER)
-        child.expect("> .*first\r\nsecond\r\nthird")
+        child.expect("> .*first\\r+\\nsecond\\r+\\nthird")
         child.expect_exact("follow instructions")
         child.send(UP)
         child.expect_exact("third")
@@ -105,7 +112,7 @@ def test_slash_commands(shared: Home) -> None:
             child.send(typed + ENTER)
             child.expect_exact(wanted)
         child.send("/interr" + TAB)
-        child.expect_exact("/interrupt ")
+        redrawn(child).expect_exact("/interrupt")
         child.send(CTRL_C + "/quit" + ENTER)
         child.expect_exact("come back with")
         child.expect(pexpect.EOF)
@@ -119,7 +126,7 @@ def test_another_session_without_leaving(shared: Home) -> None:
         child.send(CTRL_P)
         child.expect_exact("pick a session")
         child.send("resea")
-        child.expect_exact("> researcher")
+        redrawn(child).expect("> researcher.*Finds things out")
         child.send(ENTER)
         child.expect("researcher.* · offline")
         leave(child)
@@ -170,12 +177,12 @@ def test_queue_take_back_and_stop(home: Home, silent_port: int) -> None:
         child.send("first" + ENTER)
         child.expect_exact("Esc stops")
         child.send("second" + ENTER)
-        child.expect("1 queued: second")
+        child.expect_exact("1 queued: second")
         child.send("third" + ENTER)
-        child.expect("2 queued: second")
+        redrawn(child).expect_exact("2 queued: second")
         child.send(ALT_UP)
-        child.expect("1 queued: second")
-        child.expect("third")
+        child.expect_exact("third")
+        redrawn(child).expect_exact("1 queued: second")
         child.send(ESC)
         child.expect_exact("stopped")
         child.expect("> .*second")

@@ -51,6 +51,17 @@ def test_a_turn_that_ends_in_mid_sentence_keeps_what_came() -> None:
     assert turns.take(event("run_failed", error={}), 0.0) == ["half a sent"]
 
 
+def test_an_old_answer_does_not_bring_an_ended_turn_back() -> None:
+    """A record that was read before the turn ended and arrives afterwards changes nothing."""
+    turns = Turns(SESSION)
+    turns.take(event("run_started"), 0.0)
+    turns.take(event("run_finished"), 1.0)
+    turns.refreshed({**SESSION, "turn": {"id": "turn-1", "trigger": "user"}}, [], 0)
+    assert turns.running == ""
+    turns.refreshed({**SESSION, "turn": {"id": "turn-2", "trigger": "user"}}, [], 0)
+    assert turns.running == "turn-2"
+
+
 def test_other_sessions_are_not_followed() -> None:
     """Events of another session change nothing."""
     turns = Turns(SESSION)
@@ -60,7 +71,10 @@ def test_other_sessions_are_not_followed() -> None:
 
 def test_the_standing() -> None:
     """The status line's facts come from the session's record."""
-    now = Turns(SESSION, since=10.0).standing(70.0)
+    turns = Turns(SESSION, since=10.0)
+    turns.refreshed(SESSION, [{"id": "task-1", "status": "pending"}], 2)
+    assert turns.open_tasks == ["task-1"]
+    now = turns.standing(70.0)
     assert (now.model, now.used, now.window, now.unread, now.tasks, now.cost, now.seconds) == (
         "offline", 5, 10, 2, 1, 0.5, 60.0,
     )  # fmt: skip

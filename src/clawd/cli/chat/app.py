@@ -165,11 +165,11 @@ class Chat:
 
             self.link.aside(fetch)
 
-    def _refreshed(self, answers: tuple[JSON, list[JSON], list[JSON]]) -> None:
-        found, everyone, tasks = answers
+    def _refreshed(self, answers: tuple[JSON, list[JSON], list[JSON], int]) -> None:
+        found, everyone, tasks, mail = answers
         self.names = [str(item["id"]) for item in everyone]
         if found["id"] == self.session:
-            self.turns.refreshed(found, tasks)
+            self.turns.refreshed(found, tasks, mail)
         self.screen.redraw()
 
     def _in_order(self, ask: Callable[[Desk], list[Line]]) -> None:

@@ -54,10 +54,11 @@ def withdraw(desk: Desk, turn: str) -> str | None:
     return str(text) if text is not None else None
 
 
-def everything(desk: Desk) -> tuple[JSON, list[JSON], list[JSON]]:
-    """The session, all sessions, and the tasks, for the status line and for Tab."""
+def everything(desk: Desk) -> tuple[JSON, list[JSON], list[JSON], int]:
+    """The session, all sessions, the tasks, the operator's unread mail: for line and Tab."""
     return (
         desk.client.get(desk.path),
         desk.client.get("/api/sessions").get("items", []),
         desk.client.get("/api/tasks", {"limit": 200}).get("items", []),
+        int(desk.client.get("/api/status").get("unread") or 0),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 
 from clawd.cli.chat.lines import OPEN_STATES
 from clawd.cli.chat.markdown import Blocks
@@ -24,9 +25,11 @@ class Turns:
         self.open_tasks: list[str] = []
         self.refreshing = False
         self._blocks: dict[str, Blocks] = {}
+        self._ended_runs: deque[str] = deque(maxlen=64)
         self._tasks = 0
+        self._mail = 0
         self._known: JSON = {}
-        self.refreshed(session, [])
+        self.refreshed(session, [], 0)
 
     @property
     def tail(self) -> str:
@@ -63,6 +66,7 @@ class Turns:
                 return self._ended(event)
             case "run_finished" | "run_failed":
                 self.queued.pop(run, None)
+                self._ended_runs.append(run)
                 rest = [block for open_ in self._blocks.values() for block in open_.finish()]
                 self._blocks.clear()
                 if run == self.running:
@@ -83,14 +87,16 @@ class Turns:
         self.running = ""
         self.queued.clear()
 
-    def refreshed(self, session: JSON, tasks: list[JSON]) -> None:
-        """Take over what the daemon says of the session and of the tasks."""
+    def refreshed(self, session: JSON, tasks: list[JSON], mail: int) -> None:
+        """Take over what the daemon says of the session, the tasks and the operator's mail."""
         self._known = session
+        self._mail = mail
         self._tasks = int(session.get("openTasks") or 0)
         self.open_tasks = [str(task["id"]) for task in tasks if task.get("status") in OPEN_STATES]
         turn = session.get("turn")
-        if turn and not self.running:
-            self.running = str(turn.get("id"))
+        # What was asked before a turn ended may arrive after its end.
+        if turn and not self.running and turn.get("id") not in self._ended_runs:
+            self.running, self.since = str(turn.get("id")), time.monotonic()
 
     def standing(self, now: float) -> Standing:
         """The facts of the status line."""
@@ -101,7 +107,7 @@ class Turns:
             used=int(tokens.get("used") or 0),
             window=int(tokens.get("window") or 0),
             cost=(self._known.get("usage") or {}).get("cost"),
-            unread=int(self._known.get("unread") or 0),
+            unread=self._mail,
             tasks=self._tasks,
             seconds=now - self.opened,
         )
