@@ -297,18 +297,23 @@ class Session:
     async def _run(self, turn: TurnRecord) -> None:
         self.running, self.since, self._stopped_by = turn, now(), ""
         try:
-            async with asyncio.TaskGroup() as group:
-                self._task = group.create_task(self._runner.run(turn))
-            if self._stopped_by:
-                await self._runner.cancelled(turn, self._stopped_by)
-        except asyncio.CancelledError:
-            await self._runner.suspended(turn)
-            raise
+            await self._to_its_end(turn)
         finally:
             self.running = self._task = self._runner.task = None
             for steer in self._steers:
                 self._services.bus.publish(turn_envelope(steer, self.id))
             self._steers = []
+
+    async def _to_its_end(self, turn: TurnRecord) -> None:
+        """Run a turn in a task of its own, which can be cancelled without the session's."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._task = group.create_task(self._runner.run(turn))
+        except asyncio.CancelledError:
+            await self._runner.suspended(turn)
+            raise
+        if self._stopped_by:
+            await self._runner.cancelled(turn, self._stopped_by)
 
     async def drained(self, seconds: float) -> None:
         """Wait until the running turn has ended, or stop it when that takes too long."""
