@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from clawd.ids import OPERATOR
 from clawd.lineage import Lineage
 
 Kind = Literal["turn", "message", "task"]
@@ -26,11 +27,12 @@ class Envelope(msgspec.Struct, frozen=True):
 
     @property
     def rank(self) -> tuple[int, int]:
-        """What starts first: turns of the transcript, then by priority, then by acceptance.
+        """What starts first: the operator's, then by priority, then by acceptance.
 
         Turns of the transcript are the operator's own lines, and those to go on with.
         """
-        return (0 if self.kind == "turn" else 1, -self.priority)
+        own = self.kind == "turn" or self.lineage.path[-1:] == (OPERATOR,)
+        return (0 if own else 1, -self.priority)
 
 
 class Inbox(Protocol):

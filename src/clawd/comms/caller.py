@@ -20,9 +20,10 @@ def _no_pause() -> AbstractAsyncContextManager[object]:
 class Caller:
     """The one who sends, delegates, reads or creates; bound to a turn, never given by a model.
 
-    ``triggered_by`` are the messages that started the turn; ``tasks`` the ids of the tasks that
-    the turn works on; ``done`` the tool calls that have ended in it (call id → name, success);
-    ``pause`` gives back the turn's slot while it waits for somebody.
+    ``triggered_by`` are the messages that started the turn; ``task`` the id of the task that it
+    works on; ``done`` the tool calls that have ended in it (call id → name, success); ``answers``
+    the answers that waits in it have got; ``pause`` gives back the turn's slot while it waits for
+    somebody.
     """
 
     session: str
@@ -33,6 +34,7 @@ class Caller:
     done: Mapping[str, tuple[str, bool]] = field(default_factory=dict)
     workspace: Path | None = None
     pause: Callable[[], AbstractAsyncContextManager[object]] = _no_pause
+    answers: list[SessionMessage] = field(default_factory=list)
 
 
 def operator() -> Caller:

@@ -10,6 +10,10 @@ import msgspec
 from clawd.errors import Invalid
 
 MAX_THREAD = 256
+MAX_TTL_SECONDS = 10 * 365 * 86400
+
+_UNPRINTABLE = frozenset({"Cc", "Cf", "Zl", "Zp"})
+"""Controls, invisible and bidirectional marks, line and paragraph separators."""
 
 
 def check_content(content: str, limit: int, what: str = "message") -> None:
@@ -38,7 +42,7 @@ def encoded(content: str, what: str) -> bytes:
 
 
 def check_thread(thread: str | None) -> None:
-    """``Invalid`` for a thread id that is empty, over 256 characters, or has control characters."""
+    """``Invalid`` for a thread id that is empty, too long, or has invisible characters."""
     if thread is None:
         return
     encoded(thread, "thread id")
@@ -47,9 +51,11 @@ def check_thread(thread: str | None) -> None:
             "invalid_thread",
             f"a thread id has 1 to {MAX_THREAD} characters, this one {len(thread)}",
         )
-    if any(unicodedata.category(character) == "Cc" for character in thread):
+    if any(unicodedata.category(character) in _UNPRINTABLE for character in thread):
         raise Invalid(
-            "invalid_thread", "a thread id has no control characters", hint="use a plain label"
+            "invalid_thread",
+            "a thread id has no control, format or line characters",
+            hint="use a plain label",
         )
 
 
@@ -75,3 +81,13 @@ def check_priority(priority: int | None) -> None:
     """``Invalid`` for a priority that is not from 0 to 10."""
     if priority is not None and not 0 <= priority <= 10:
         raise Invalid("invalid_priority", f"priority {priority} is not from 0 to 10")
+
+
+def check_ttl(seconds: float | None) -> None:
+    """``Invalid`` for a time to live that is not more than 0 (and under ten years)."""
+    if seconds is not None and not 0 < seconds <= MAX_TTL_SECONDS:
+        raise Invalid(
+            "invalid_ttl",
+            f"ttl_seconds {seconds:g} is not more than 0 and at most {MAX_TTL_SECONDS}",
+            hint="leave it out to let the message live on",
+        )

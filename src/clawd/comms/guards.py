@@ -31,14 +31,21 @@ class Guards:
         self._created: dict[str, deque[float]] = {}
 
     def count(self, message: SessionMessage) -> None:
-        """Remember a stored message (also one that was loaded from a file)."""
-        if message.lineage is None or message.type == "task_result":
+        """Remember a message that is being stored, or was loaded from a file."""
+        if message.lineage is None or message.from_daemon or message.type == "task_result":
             return
         pairs = self._pairs.setdefault(message.lineage.trace, Counter())
         pairs[frozenset((message.from_, message.to))] += 1
         self._pairs.move_to_end(message.lineage.trace)
         while len(self._pairs) > _TRACES:
             self._pairs.popitem(last=False)
+
+    def discount(self, message: SessionMessage) -> None:
+        """The message was not stored after all."""
+        if message.lineage is None or message.from_daemon or message.type == "task_result":
+            return
+        pairs = self._pairs.get(message.lineage.trace, Counter())
+        pairs[frozenset((message.from_, message.to))] -= 1
 
     def message(self, lineage: Lineage, sender: str, target: str) -> None:
         """May this message be sent? ``lineage`` is the one that it would carry."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,12 @@ FILE_NAME = "session_messages.jsonl"
 class Mailbox:
     """The messages to one address, in the order in which they were accepted."""
 
-    def __init__(self, owner: str, folder: Path, writer: Writer) -> None:
+    def __init__(self, owner: str, path: Path, writer: Writer) -> None:
         self.owner = owner
-        self._log = Log[SessionMessage](folder / FILE_NAME, SessionMessage, writer)
+        self._log = Log[SessionMessage](path, SessionMessage, writer)
         self._messages: dict[str, SessionMessage] = {}
+        self._waiting = 0
+        self._coming = 0
 
     @property
     def path(self) -> Path:
@@ -32,6 +35,7 @@ class Mailbox:
         """Read the file (blocking; before the first use)."""
         loaded = self._log.load(check=self._foreign)
         self._messages = dict(loaded.records)
+        self._waiting = sum(message.waits for message in self._messages.values())
         return loaded
 
     def get(self, message_id: str) -> SessionMessage | None:
@@ -44,12 +48,24 @@ class Mailbox:
 
     def unread(self) -> int:
         """How many messages wait or have not been read."""
-        return sum(message.waits for message in self._messages.values())
+        return self._waiting
+
+    def expected(self) -> int:
+        """The unread ones, and those that are being written to disk right now."""
+        return self._waiting + self._coming
 
     async def add(self, message: SessionMessage) -> None:
         """Store a message; it is in the mailbox, and durable, when this returns."""
-        await self._log.append(message)
-        self._messages[message.id] = message
+        self._coming += 1
+        try:
+            await self._log.append(message)
+        except asyncio.CancelledError:
+            # The line is on its way to the disk all the same: memory must not know less.
+            self._put(message)
+            raise
+        finally:
+            self._coming -= 1
+        self._put(message)
 
     async def change(self, *changes: tuple[str, dict[str, Any]]) -> list[SessionMessage]:
         """Change messages by id and field, in one append; the new records."""
@@ -59,13 +75,14 @@ class Mailbox:
             for old, (_, fields) in zip(before, changes, strict=True)
         ]
         # Visible at once, so that two changes of one message never start from the same record.
-        self._messages |= {message.id: message for message in after}
+        for message in after:
+            self._put(message)
         try:
             await self._log.append(*after)
-        except BaseException:
+        except Exception:
             for old, new in zip(before, after, strict=True):
                 if self._messages.get(old.id) is new:
-                    self._messages[old.id] = old
+                    self._put(old)
             raise
         return after
 
@@ -77,12 +94,17 @@ class Mailbox:
         self, keep: Callable[[SessionMessage], bool] = lambda _: True
     ) -> tuple[int, int]:
         """Rewrite the file with one line a message; bytes before and after."""
-        kept = {key: message for key, message in self._messages.items() if keep(message)}
-        dropped = self._messages.keys() - kept.keys()
+        dropped = {key for key, message in self._messages.items() if not keep(message)}
         sizes = await self._log.compact(lambda message_id: message_id not in dropped)
         for message_id in dropped:
-            self._messages.pop(message_id, None)
+            gone = self._messages.pop(message_id, None)
+            self._waiting -= gone is not None and gone.waits
         return sizes
+
+    def _put(self, message: SessionMessage) -> None:
+        before = self._messages.get(message.id)
+        self._waiting += message.waits - (before is not None and before.waits)
+        self._messages[message.id] = message
 
     def _foreign(self, message: SessionMessage) -> str | None:
         if message.to != self.owner:

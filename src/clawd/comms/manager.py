@@ -15,12 +15,16 @@ from clawd.comms.directory import Directory, Entry
 from clawd.comms.guards import Guards
 from clawd.comms.models import AsyncTask, SessionMessage
 from clawd.comms.post import Post
+from clawd.comms.settling import Settling
 from clawd.config.schema import Limits
 from clawd.errors import ClawdError, Invalid
 from clawd.events import Event
 from clawd.ids import OPERATOR
 from clawd.messages import JSON
 from clawd.storage.writer import Writer
+
+OPERATOR_FILE = "operator_messages.jsonl"
+"""The operator's mailbox, in the state folder."""
 
 Status = Literal["idle", "busy", "paused", "failed", "disabled"]
 
@@ -69,6 +73,7 @@ class SessionCommsManager:
         self.directory = Directory()
         self.guards = Guards(limits, emit)
         self.post = Post(self.directory, self.guards, bus, writer, emit, limits)
+        self.settling = Settling(self.post, self.guards, clock.later)
         self.board = TaskBoard(state / "tasks.jsonl", writer)
         self.tasks = Assignments(
             self.board,
@@ -99,20 +104,18 @@ class SessionCommsManager:
 
     def load(self) -> list[str]:
         """Read the operator's mailbox and the tasks (blocking); what was wrong, in words."""
-        return [*self.post.open(OPERATOR, self._state / OPERATOR), *self.board.load()]
+        return [*self.post.open(OPERATOR, self._state / OPERATOR_FILE), *self.board.load()]
 
     async def resume(self) -> None:
         """After a start: publish again what is unread and unfinished, tell what was not told."""
         await self.sweep()
         for box in list(self.post.boxes()):
-            if box.owner != OPERATOR:
-                for message in self.post.waiting(box.owner):
-                    self.post.wake(message)
+            self.post.wake_all(box.owner)
         await self.tasks.resume()
 
     async def sweep(self) -> None:
         """Let mail expire, forget tasks past the retention, rewrite files of mostly old lines."""
-        await self.post.sweep()
+        await self.settling.sweep()
         for box in list(self.post.boxes()):
             if box.wasteful():
                 await box.compact()

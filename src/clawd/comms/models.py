@@ -11,7 +11,7 @@ from clawd.lineage import Lineage
 MessageState = Literal[
     "stored", "delivered", "read", "answered", "held", "expired", "refused", "dead"
 ]
-MessageType = Literal["message", "request", "task_result", "notice"]
+MessageType = Literal["message", "request", "task_result", "notice", "receipt"]
 TaskStatus = Literal["pending", "processing", "input_required", "completed", "failed", "cancelled"]
 
 FINAL: frozenset[TaskStatus] = frozenset({"completed", "failed", "cancelled"})
@@ -48,6 +48,11 @@ class SessionMessage(msgspec.Struct, frozen=True, rename="camel", omit_defaults=
     def waits(self) -> bool:
         """Whether it still is to enter a turn, or to be read."""
         return not self.read and self.state in ("stored", "delivered", "held")
+
+    @property
+    def from_daemon(self) -> bool:
+        """Whether the daemon wrote it on somebody's behalf: it wants no answer."""
+        return self.type in ("notice", "receipt")
 
 
 class AsyncTask(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True):

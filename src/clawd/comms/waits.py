@@ -1,4 +1,4 @@
-"""Who waits for whom: the graph that keeps two sessions from waiting for each other for ever."""
+"""Who waits for whom: the graph that keeps sessions from waiting for each other for ever."""
 
 from __future__ import annotations
 
@@ -6,83 +6,104 @@ import asyncio
 from dataclasses import dataclass, field
 
 from clawd.comms.models import SessionMessage
-from clawd.errors import Refused
+from clawd.errors import ClawdError, Refused
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What ended a wait: the text, and the message that carried it (None for a final text)."""
-
-    text: str
-    message: SessionMessage | None = None
-
-
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Wait:
-    """A turn of ``waiter`` that stands still until ``target`` answers ``message``."""
+    """A turn of ``waiter`` that stands still until ``target`` answers the message ``question``.
+
+    ``shown``: the target knows of the question though it started no turn of it. ``claimed``: an
+    answer is being written to disk, and no other may take its place.
+    """
 
     waiter: str
     target: str
-    message: SessionMessage
+    question: str
+    content: str
     shown: bool = False
-    answer: asyncio.Future[Reply] = field(
+    claimed: bool = False
+    answer: asyncio.Future[SessionMessage] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
+    def end(self, message: SessionMessage) -> bool:
+        """Hand over the answer; False when nobody waits any more."""
+        if self.answer.done():
+            return False
+        self.answer.set_result(message)
+        return True
+
+    def fail(self, error: ClawdError) -> None:
+        """There will be no answer."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
 
 class Waits:
-    """The waits that are open now, by message id."""
+    """The waits that are open now, by the id of the question."""
 
     def __init__(self) -> None:
         self._open: dict[str, Wait] = {}
 
-    def add(self, wait: Wait) -> None:
-        """Open a wait."""
-        self._open[wait.message.id] = wait
+    def open(self, waiter: str, target: str, question: str, content: str) -> Wait:
+        """Open a wait before its question is sent, so that two can never miss each other.
 
-    def remove(self, wait: Wait) -> None:
-        """Close a wait, answered or not."""
-        self._open.pop(wait.message.id, None)
+        ``Refused`` when it would close a circle, naming the circle and the question that is open.
+        """
+        self._check(waiter, target)
+        wait = Wait(waiter, target, question, content)
+        self._open[question] = wait
+        return wait
 
-    def get(self, message_id: str | None) -> Wait | None:
-        """The open wait for an answer to this message."""
-        wait = self._open.get(message_id or "")
+    def close(self, wait: Wait) -> None:
+        """End a wait, answered or not."""
+        self._open.pop(wait.question, None)
+
+    def get(self, question: str | None) -> Wait | None:
+        """The wait for an answer to this message, while it has none."""
+        wait = self._open.get(question or "")
         return wait if wait is not None and not wait.answer.done() else None
 
-    def shown(self, waiter: str, target: str) -> SessionMessage | None:
-        """The question of ``waiter`` that ``target`` was told of when a circle was refused."""
+    def free(self, question: str | None) -> Wait | None:
+        """The same, when no answer is on its way."""
+        wait = self.get(question)
+        return wait if wait is not None and not wait.claimed else None
+
+    def shown(self, waiter: str, target: str) -> str | None:
+        """The question of ``waiter`` that ``target`` was shown outside a turn of its own."""
         for wait in self._open.values():
-            if (
-                (wait.waiter, wait.target) == (waiter, target)
-                and wait.shown
-                and not wait.answer.done()
-            ):
-                return wait.message
+            if (wait.waiter, wait.target) == (waiter, target) and wait.shown:
+                return wait.question if self.free(wait.question) else None
         return None
 
-    def check(self, waiter: str, target: str) -> None:
-        """Refuse a wait that would close a circle, naming it and the question that is open."""
+    def of_target(self, target: str) -> list[Wait]:
+        """Who waits for an answer of this session."""
+        return [w for w in self._open.values() if w.target == target and not w.answer.done()]
+
+    def _check(self, waiter: str, target: str) -> None:
         paths: list[list[Wait]] = [[w] for w in self._open.values() if w.waiter == target]
         seen = {target}
         while paths:
             path = paths.pop()
             end = path[-1].target
-            if end == waiter:
+            if end == waiter and not path[-1].answer.done():
                 path[-1].shown = True
                 raise _circle(waiter, path)
-            if end not in seen:
+            if end not in seen and not path[-1].answer.done():
                 seen.add(end)
                 paths += [[*path, w] for w in self._open.values() if w.waiter == end]
 
 
 def _circle(waiter: str, path: list[Wait]) -> Refused:
     circle = " -> ".join([waiter, *(wait.waiter for wait in path), waiter])
-    question = path[-1].message
+    open_wait = path[-1]
+    asker = open_wait.waiter
     return Refused(
         "wait_circle",
-        f"waiting would close a circle: {circle}. {question.from_} is waiting for your answer to "
-        f"message {question.id}",
-        hint=f"answer it now with send_message_to_session to {question.from_}, without wait_seconds",
+        f"waiting would close a circle: {circle}. {asker} is waiting for your answer to "
+        f"message {open_wait.question}",
+        hint=f"answer it now with send_message_to_session to {asker}, without wait_seconds",
         circle=circle,
-        openQuestion={"id": question.id, "from": question.from_, "content": question.content},
+        openQuestion={"id": open_wait.question, "from": asker, "content": open_wait.content},
     )

@@ -174,7 +174,6 @@ class Daemon:
         }
 
     def _load(self) -> list[str]:
-        make_private_folder(self.state / OPERATOR)
         return [*self.comms.load(), *self.sessions.load(self.configuration.config)]
 
     def _tell_of_configuration(self) -> None:

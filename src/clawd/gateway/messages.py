@@ -16,7 +16,6 @@ from clawd.gateway.house import House
 from clawd.gateway.wire import Fields, flag, listing, one, read_body, whole, word
 from clawd.ids import OPERATOR, now, seconds_of
 from clawd.lineage import begin
-from clawd.messages import JSON
 
 
 class Sending(Fields):
@@ -120,11 +119,7 @@ class MessageRoutes:
             sent = await post.send(caller, body.to, body.content, **options)  # type: ignore[arg-type]
             return one("message", public(sent), 201)
         sent, reply = await post.ask(caller, body.to, body.content, body.wait_seconds, **options)
-        answer: JSON | None = None
-        if reply is not None:
-            answer = (
-                public(reply.message) if reply.message else {"from": body.to, "content": reply.text}
-            )
+        answer = public(post.get(reply.id)) if reply is not None else None
         return one("message", public(post.get(sent.id)) | {"answer": answer}, 201)
 
     async def read(self, request: Request) -> Response:

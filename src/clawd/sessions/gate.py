@@ -58,6 +58,7 @@ class Slot:
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
         self._held = False
+        self._lent = 0
 
     async def take(self) -> None:
         """Wait for the place."""
@@ -72,9 +73,24 @@ class Slot:
 
     @asynccontextmanager
     async def lent(self) -> AsyncIterator[None]:
-        """Give the place back for a while, and take one again after."""
+        """Give the place back for a while, and take one again after.
+
+        Calls of one turn may overlap: the first gives the place back, the last takes one. A
+        cancelled turn takes none: it ends, and must not wait for that.
+        """
+        self._lent += 1
         self.give()
         try:
             yield
-        finally:
+        except asyncio.CancelledError:
+            self._lent -= 1
+            raise
+        except BaseException:
+            await self._back()
+            raise
+        await self._back()
+
+    async def _back(self) -> None:
+        self._lent -= 1
+        if self._lent == 0 and not self._held:
             await self.take()

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from clawd.comms.caller import Caller
 from clawd.comms.creation import SessionCreation
 from clawd.comms.directory import Entry
+from clawd.comms.mailbox import FILE_NAME as MAILBOX
 from clawd.comms.manager import SessionCommsManager, Status
 from clawd.comms.models import AsyncTask
 from clawd.config.loader import parse_session
@@ -283,7 +284,7 @@ class SessionManager:
         creator = created_by if created_by is not None else (record.created_by if record else "")
         session = Session(settings, workspace, self._services, creator)
         self._comms.directory.put(entry_of(settings))
-        problems += self._comms.post.open(settings.id, workspace)
+        problems += self._comms.post.open(settings.id, workspace / MAILBOX)
         problems += session.load()
         self._sessions[settings.id] = session
         return problems
@@ -294,8 +295,7 @@ class SessionManager:
             self._supervision.supervise(
                 session.id, session.run, lambda why: self._failed(session, why)
             )
-            for message in self._comms.post.waiting(session.id):
-                self._comms.post.wake(message)
+            self._comms.post.wake_all(session.id)
 
     def _failed(self, session: Session, why: str) -> None:
         session.failed = why
@@ -329,6 +329,9 @@ class SessionManager:
         await session.drained(DRAIN_SECONDS)
         await self._supervision.stop(session_id)
         self._services.bus.unregister(session_id)
+        if not moved:
+            await self._comms.settling.hold(session_id)
+            self._left(entry_of(session.settings))
         self._comms.post.close(session_id)
         del self._sessions[session_id]
         if moved:
@@ -348,6 +351,8 @@ class SessionManager:
                 self._start(session)
             else:
                 self._services.clock.later(0, lambda: self._supervision.stop(session.id))
+        elif after.a2a.wake_on_message and not before.a2a.wake_on_message:
+            self._comms.post.wake_all(session.id)
         self._services.emit(SessionChanged(session=session.id, change="settings changed"))
 
     def _appeared(self, session_id: str) -> None:
@@ -357,6 +362,11 @@ class SessionManager:
                 session.tell(
                     f"New since your last turn: {entry.id}: {entry.description or entry.name}"
                 )
+
+    def _left(self, entry: Entry) -> None:
+        for session in self._sessions.values():
+            if self._comms.directory.visible(session.id, entry):
+                session.tell(f"Gone since your last turn: {entry.id}")
 
 
 def settings_problem(config: Config, settings: SessionSettings) -> None:

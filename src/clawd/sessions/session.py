@@ -258,6 +258,10 @@ class Session:
             same = self._together(envelope)
             box = self._services.comms.post.box(self.id)
             found = [box.get(e.id) for e in (envelope, *same) if e.id not in claimed]
+            # An answer that a wait got, in a turn whose end the daemon did not live to see.
+            seen = [m for m in found if m and m.state == "delivered" and self._has_seen(m.id)]
+            await self._services.comms.post.read(seen)
+            found = [m for m in found if m not in seen]
             waiting = sorted(
                 (m for m in found if m and m.waits and not expired(m)),
                 key=lambda m: (-m.priority, m.id),
@@ -275,6 +279,10 @@ class Session:
             trigger=trigger,
             lineage=envelope.lineage,
         )
+
+    def _has_seen(self, message_id: str) -> bool:
+        said = (record.message for record in self.transcript.records())
+        return any(m.role == "tool" and message_id in (m.content or "") for m in said)
 
     def _together(self, first: Envelope) -> list[Envelope]:
         """The other waiting messages of this trace, but for those that continue another task."""

@@ -41,7 +41,7 @@ def task_text(task: AsyncTask) -> str:
 
 
 def _message(message: SessionMessage) -> str:
-    thread = f' in thread "{message.thread_id}"' if message.thread_id else ""
+    thread = f' in thread "{_label(message.thread_id)}"' if message.thread_id else ""
     if message.type == "task_result":
         head = f'[result of task {message.thread_id} from session "{message.from_}"]'
         return f"{head}\n{fenced(message.id, message.content)}"
@@ -50,6 +50,7 @@ def _message(message: SessionMessage) -> str:
     else:
         head = f'[message {message.id} from session "{message.from_}"{thread}]'
     how = {
+        "receipt": "A receipt for a message of yours; it wants no answer.",
         "request": f"{message.from_} waits for your answer: your final text, or a message to it.",
         "notice": "A notice about a message of yours; it wants no answer.",
     }.get(
@@ -58,3 +59,8 @@ def _message(message: SessionMessage) -> str:
     )
     replies = f" It answers your message {message.reply_to}." if message.reply_to else ""
     return f"{head}\n{fenced(message.id, message.content)}\n({how}{replies})"
+
+
+def _label(text: str) -> str:
+    """A label that another session chose, unable to end the quotes or the brackets around it."""
+    return "".join(f"\\u{ord(c):04x}" if c in '"\\[]<>' else c for c in text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fnmatch
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 from clawd.agent.history import INTERRUPTED, calls_made, unanswered
@@ -13,7 +14,7 @@ from clawd.agent.tool import Toolset, bind
 from clawd.bus.port import Envelope
 from clawd.comms.caller import Caller
 from clawd.comms.models import SessionMessage
-from clawd.comms.post import MAX_DELIVERIES
+from clawd.comms.settling import MAX_DELIVERIES
 from clawd.comms.task_tools import TaskTools
 from clawd.comms.tools import MessageTools, SessionTools
 from clawd.config.schema import SessionSettings, ToolSettings, limits_for
@@ -53,6 +54,7 @@ class TurnRunner:
         self._services = services
         self.task: str | None = None
         """The task that the running turn works on."""
+        self._answers: list[SessionMessage] = []
 
     async def run(self, turn: TurnRecord) -> None:
         """Run an open turn of the transcript, and settle what comes of it."""
@@ -61,7 +63,7 @@ class TurnRunner:
             if started is None:
                 return
             caller, run = self._bind(started, slot)
-            self.task = caller.task
+            self.task, self._answers = caller.task, caller.answers
             try:
                 outcome = await self._outcome(started, caller, run)
             except asyncio.CancelledError:
@@ -77,7 +79,8 @@ class TurnRunner:
         task_id = self._task(turn)
         error = {"error": "cancelled", "message": f"cancelled by {by}"}
         await self._transcript.change(turn, status="cancelled", ended_at=now(), error=error)
-        await self._services.comms.post.read(self._messages(turn))
+        settling = self._services.comms.settling
+        await settling.turn_cancelled(self._messages(turn), self._answers, by)
         task = self._services.comms.board.find(task_id)
         if task is not None and not task.final:
             await self._services.comms.tasks.end(
@@ -231,8 +234,7 @@ class TurnRunner:
     def _caller(
         self, turn: TurnRecord, run: Turn | None = None, slot: Slot | None = None
     ) -> Caller:
-        extra = {"pause": slot.lent} if slot else {}
-        return Caller(
+        caller = Caller(
             self._settings().id,
             turn.lineage,
             turn.id,
@@ -240,8 +242,8 @@ class TurnRunner:
             self._task(turn),
             run.done if run else {},
             self._workspace,
-            **extra,
         )
+        return replace(caller, pause=slot.lent) if slot else caller
 
     def _messages(self, turn: TurnRecord) -> list[SessionMessage]:
         if turn.trigger.kind != "message":
@@ -260,11 +262,13 @@ class TurnRunner:
     async def _settle(
         self, turn: TurnRecord, caller: Caller, run: Turn, outcome: Finished | Failed
     ) -> None:
+        # What waits in it were answered is in the transcript by now.
+        await self._services.comms.post.read(caller.answers)
         if isinstance(outcome, Failed):
             await self._fail(turn, caller, outcome.error, run)
             return
         comms = self._services.comms
-        await comms.post.turn_finished(caller, outcome.text)
+        await comms.settling.turn_finished(caller, outcome.text)
         if caller.task is not None:
             await comms.tasks.turn_finished(caller, caller.task, outcome.text)
         await self._transcript.change(turn, status="finished", ended_at=now(), usage=run.usage)
@@ -279,7 +283,7 @@ class TurnRunner:
             again = await comms.tasks.turn_failed(turn.trigger.ids[0], error, again=retryable)
         elif turn.trigger.kind == "message":
             again = again and turn.attempt < MAX_DELIVERIES
-            await comms.post.turn_failed(caller, error.message, final=not again)
+            await comms.settling.turn_failed(caller, error.message, final=not again)
             if caller.task is not None and not again:
                 await comms.tasks.turn_failed(caller.task, error, again=False)
         else:

@@ -134,7 +134,7 @@ class RunningDaemon:
             raise ApiError(response.status_code, body)
         return body
 
-    async def tool(self, session: str, name: str, **arguments: Any) -> JSON:
+    async def tool(self, session: str, name: str, /, **arguments: Any) -> JSON:
         """Call a tool as a session; its facts, or its error object."""
         answer = await self.post(f"/api/tools/{name}", session=session, arguments=arguments)
         result: JSON = answer["result"]

@@ -1,0 +1,191 @@
+"""What becomes of messages: read, answered, given back, expired or held; and who is told so."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+
+from clawd.comms.caller import Caller
+from clawd.comms.guards import Guards
+from clawd.comms.models import MessageType, SessionMessage
+from clawd.comms.post import Post, as_answer, expired
+from clawd.errors import Refused
+from clawd.ids import new_id, now, seconds_of
+
+MAX_DELIVERIES = 5
+"""How often a turn that messages started is tried before they are dead."""
+
+
+class Settling:
+    """Brings messages to their final states. Whoever sent one is told when it comes to nothing.
+
+    A sender is told before the state is written, and never twice: a daemon that dies between the
+    two tells nobody a second time, and forgets nobody.
+    """
+
+    def __init__(
+        self,
+        post: Post,
+        guards: Guards,
+        later: Callable[[float, Callable[[], Awaitable[object]]], object],
+    ) -> None:
+        self._post = post
+        self._guards = guards
+        self._later = later
+        post.has_a_time = self._expires
+
+    async def turn_finished(self, caller: Caller, text: str) -> None:
+        """A turn has ended well: what started it is read, and the requests in it are answered."""
+        current = self._post.current(caller.triggered_by)
+        await self._post.read(current)
+        for message in current:
+            if message.type != "request" or message.state == "answered":
+                continue
+            if self._reply_to(message) is not None:
+                # Answered by a send whose daemon died before it was noted.
+                await self._post.answered(message)
+            elif text.strip() and self._post.has_box(message.from_):
+                await self._post.store(_final_text(caller, message, text))
+            else:
+                await self.give_back(
+                    message, f"was read by {message.to}, whose turn ended without an answer"
+                )
+
+    async def turn_failed(self, caller: Caller, reason: str, *, final: bool) -> None:
+        """A turn has failed: its messages wait for the next attempt, or are dead."""
+        current = self._post.current(caller.triggered_by)
+        if not final:
+            for message in current:
+                await self._post.mark([message], attempts=message.attempts + 1)
+            return
+        for message in current:
+            if message.waits or self._post.waits.get(message.id):
+                await self.give_back(message, f"was not delivered to {message.to}: {reason}")
+        await self._post.mark(
+            [m for m in self._post.current(current) if m.waits], state="dead", reason=reason
+        )
+
+    async def turn_cancelled(
+        self, messages: Iterable[SessionMessage], answers: Iterable[SessionMessage], by: str
+    ) -> None:
+        """A turn was stopped for good: its messages are read, its requests stay unanswered."""
+        for message in self._post.current(messages):
+            if message.type == "request" and message.state != "answered":
+                await self.give_back(message, f"has no answer: the turn was stopped by {by}")
+        for group in (messages, answers):
+            await self._post.read(group)
+
+    async def acknowledge(
+        self, caller: Caller, messages: Iterable[SessionMessage], note: str
+    ) -> None:
+        """They have been read; their senders find a receipt, once, and are not woken by it."""
+        listed = list(messages)
+        await self._post.read(listed)
+        for message in self._post.current(listed):
+            if message.note is not None:
+                continue
+            self._guards.rate(caller.lineage, caller.session)
+            await self._post.mark([message], note=note or "acknowledged")
+            if self._post.has_box(message.from_) and not message.from_daemon:
+                text = f"Message {message.id} was read" + (f": {note}" if note else ".")
+                await self._post.store(_about(message, "receipt", text))
+
+    async def give_back(self, message: SessionMessage, why: str) -> None:
+        """Tell the sender of a message what became of it; harmless when repeated."""
+        text = f"Message {message.id} {why}"
+        wait = self._post.waits.get(message.id)
+        if wait is not None:
+            wait.fail(Refused("not_answered", text, hint="ask another session, or again later"))
+            return
+        if message.from_daemon or message.type == "task_result":
+            return
+        if not self._post.has_box(message.from_) or self._told(message):
+            return
+        await self._post.store(_about(message, "notice", text))
+
+    async def hold(self, owner: str) -> None:
+        """A session is removed: its mail is kept, and whoever sent it or waits for it is told."""
+        why = f"is held: session {owner} was removed"
+        waiting = [m for m in self._post.box(owner).all() if m.waits]
+        for message in waiting:
+            await self.give_back(message, why)
+        for wait in self._post.waits.of_target(owner):
+            wait.fail(Refused("not_answered", f"Message {wait.question} {why}"))
+        await self._post.mark(
+            [m for m in self._post.current(waiting) if m.waits],
+            state="held",
+            reason=f"session {owner} was removed",
+        )
+
+    async def sweep(self) -> None:
+        """Let messages expire whose time has passed, and tell their senders."""
+        for box in list(self._post.boxes()):
+            for message in [m for m in box.all() if _expires_now(m)]:
+                await self._expire(message.id)
+
+    def _expires(self, message: SessionMessage) -> None:
+        left = seconds_of(message.timestamp) + (message.ttl_seconds or 0) - seconds_of(now())
+        # A millisecond later than its time, for that is how exactly times are written.
+        self._later(max(0.0, left) + 0.002, lambda: self._expire(message.id))
+
+    async def _expire(self, message_id: str) -> None:
+        message = self._post.find(message_id)
+        if message is None or not _expires_now(message):
+            return
+        await self.give_back(message, f"expired before {message.to} read it")
+        await self._post.mark(
+            [m for m in self._post.current([message]) if _expires_now(m)],
+            state="expired",
+            reason="its time to live passed",
+        )
+
+    def _reply_to(self, message: SessionMessage) -> SessionMessage | None:
+        if not self._post.has_box(message.from_):
+            return None
+        return next(
+            (
+                m
+                for m in self._post.box(message.from_).all()
+                if m.reply_to == message.id and not m.from_daemon
+            ),
+            None,
+        )
+
+    def _told(self, message: SessionMessage) -> bool:
+        since = message.delivered_at or message.timestamp
+        return any(
+            m.reply_to == message.id and m.type == "notice" and m.timestamp >= since
+            for m in self._post.box(message.from_).all()
+        )
+
+
+def _expires_now(message: SessionMessage) -> bool:
+    return message.waits and message.state != "delivered" and expired(message)
+
+
+def _final_text(caller: Caller, question: SessionMessage, text: str) -> SessionMessage:
+    return SessionMessage(
+        id=new_id("msg"),
+        from_=caller.session,
+        to=question.from_,
+        content=text,
+        timestamp=now(),
+        read=False,
+        thread_id=question.thread_id,
+        reply_to=question.id,
+        lineage=as_answer(caller.lineage.step(caller.turn, caller.session), question),
+    )
+
+
+def _about(message: SessionMessage, kind: MessageType, text: str) -> SessionMessage:
+    return SessionMessage(
+        id=new_id("msg"),
+        from_=message.to,
+        to=message.from_,
+        content=text,
+        timestamp=now(),
+        read=False,
+        thread_id=message.thread_id,
+        reply_to=message.id,
+        type=kind,
+        lineage=message.lineage.step(message.id, message.to) if message.lineage else None,
+    )
