@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Callable, Mapping
-from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from clawd.cli.home import socket_path
+from clawd.cli.wire import Answer, request
 from clawd.errors import (
     ClawdError,
     ConfigError,
@@ -28,24 +27,13 @@ JSON = dict[str, Any]
 REQUEST_SECONDS = 30.0
 """How long an answer may take when the caller names no limit."""
 
+SILENCE_SECONDS = 45.0
+"""An event stream that is silent for so long is lost: comments come every 15 s."""
+
 _BY_STATUS: dict[int, type[ClawdError]] = {
     400: Invalid, 404: NotFound, 405: Invalid, 409: Refused, 413: Invalid, 415: Invalid,
     422: ConfigError, 429: Refused, 504: TimedOut,
 }  # fmt: skip
-
-
-class SocketConnection(HTTPConnection):
-    """An HTTP connection to a Unix socket."""
-
-    def __init__(self, path: Path, timeout: float | None) -> None:
-        super().__init__("clawd", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        """Open the socket."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
 
 
 class Client:
@@ -87,44 +75,35 @@ class Client:
     ) -> JSON:
         """One request and its answer; ``timeout`` in seconds replaces the client's own."""
         limit = self.timeout if timeout is None else timeout
-        connection = SocketConnection(socket_path(self.home), limit)
-        headers = {"Accept": "application/json", "Connection": "close"}
+        headers = {"Accept": "application/json"}
         data = None
         if body is not None:
             data = json.dumps(body).encode()
             headers["Content-Type"] = "application/json"
         try:
-            try:
-                connection.request(method, path, data, headers)
-            except BrokenPipeError:
-                pass  # an error was answered before the body was read: it can be read now
-            response = connection.getresponse()
-            return _document(response, response.read())
+            with request(socket_path(self.home), method, path, headers, data, limit) as answer:
+                return _document(answer)
         except TimeoutError:
             raise TimedOut(
                 "no_answer", f"the daemon did not answer within {limit:g} s", hint="see clawd logs"
             ) from None
-        except (OSError, HTTPException) as problem:
+        except OSError as problem:
             raise unreachable(self.home, problem) from None
-        finally:
-            connection.close()
 
-    def open_events(self, query: str, last_event_id: int | None) -> HTTPResponse:
+    def open_events(self, query: str, last_event_id: int | None) -> Answer:
         """The open answer to ``GET /api/events``; the caller closes it."""
-        # Comments come every 15 s: a silence of three of them is a lost connection.
-        connection = SocketConnection(socket_path(self.home), 45.0)
-        headers = {"Accept": "text/event-stream", "Connection": "close"}
+        headers = {"Accept": "text/event-stream"}
         if last_event_id is not None:
             headers["Last-Event-ID"] = str(last_event_id)
+        path, target = socket_path(self.home), f"/api/events{query}"
         try:
-            connection.request("GET", f"/api/events{query}", None, headers)
-            response = connection.getresponse()
-            if response.status != 200:
-                _document(response, response.read())
-            return response
-        except (OSError, HTTPException) as problem:
-            connection.close()
+            answer = request(path, "GET", target, headers, None, SILENCE_SECONDS)
+            if answer.status != 200:
+                with answer:
+                    _document(answer)
+        except OSError as problem:
             raise unreachable(self.home, problem) from None
+        return answer
 
     def running(self) -> JSON | None:
         """The daemon's status, or None when no daemon answers."""
@@ -143,17 +122,18 @@ def unreachable(home: Path, problem: Exception | None = None) -> DaemonUnreachab
     )
 
 
-def _document(response: HTTPResponse, data: bytes) -> JSON:
+def _document(answer: Answer) -> JSON:
+    data = answer.read()
     try:
         document = json.loads(data) if data else {}
     except ValueError:
         document = None
     if not isinstance(document, dict):
         raise ClawdError(
-            "bad_answer", f"the daemon answered {response.status} with something else than JSON"
+            "bad_answer", f"the daemon answered {answer.status} with something else than JSON"
         )
-    if response.status >= 400:
-        raise error_from(response.status, document)
+    if answer.status >= 400:
+        raise error_from(answer.status, document)
     return document
 
 

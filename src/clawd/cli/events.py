@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import threading
 from collections.abc import Callable, Iterator
-from http.client import HTTPException, HTTPResponse
 from typing import Literal
 from urllib.parse import urlencode
 
 from clawd.cli.client import JSON, Client, Wanted
+from clawd.cli.wire import Answer
 from clawd.errors import DaemonUnreachable
 
 Change = Literal["lost", "back", "restarted"]
@@ -45,34 +43,29 @@ class Events:
         self._wanted = wanted
         self._changed = changed
         self._closed = threading.Event()
-        self._response: HTTPResponse | None = None
+        self._answer: Answer | None = None
         self._started = ""
 
     def __iter__(self) -> Iterator[JSON]:
-        self._response = self._open()
-        while self._response is not None:
-            with self._response as response:
+        self._answer = self._open()
+        while self._answer is not None:
+            with self._answer as answer:
                 try:
-                    yield from self._read(response)
-                except (OSError, HTTPException):
+                    yield from self._read(answer)
+                except OSError:
                     pass  # taken up again below
             if self._closed.is_set():
                 return
             self._changed("lost")
-            self._response = self._reopen()
+            self._answer = self._reopen()
 
     def close(self) -> None:
         """End the iteration; a reader that is blocked wakes up."""
         self._closed.set()
-        response = self._response
-        if response is not None and response.fp is not None:
-            try:
-                with socket.socket(fileno=os.dup(response.fileno())) as handle:
-                    handle.shutdown(socket.SHUT_RDWR)
-            except (OSError, ValueError):
-                return
+        if self._answer is not None:
+            self._answer.interrupt()
 
-    def _open(self) -> HTTPResponse:
+    def _open(self) -> Answer:
         if not self._started:
             status = self._client.get("/api/status")
             self._started = str(status.get("startedAt", ""))
@@ -83,7 +76,7 @@ class Events:
             query["after"] = str(self._last)
         return self._client.open_events("?" + urlencode(query) if query else "", self._last)
 
-    def _reopen(self) -> HTTPResponse | None:
+    def _reopen(self) -> Answer | None:
         waited = 0.0
         while not self._closed.wait(RETRY_SECONDS):
             try:
@@ -91,19 +84,18 @@ class Events:
                 restarted = str(status.get("startedAt", "")) != self._started
                 if restarted:
                     self._started, self._last = str(status.get("startedAt", "")), 0
-                response = self._open()
+                answer = self._open()
                 self._changed("restarted" if restarted else "back")
-                return response
+                return answer
             except DaemonUnreachable:
                 if waited >= self._patience:
                     raise
             waited += RETRY_SECONDS
         return None
 
-    def _read(self, response: HTTPResponse) -> Iterator[JSON]:
+    def _read(self, answer: Answer) -> Iterator[JSON]:
         name, data = "", []
-        while line := response.readline():
-            line = line.rstrip(b"\r\n")
+        for line in answer.lines():
             if line.startswith(b"data:"):
                 data.append(line[5:].lstrip())
             elif line.startswith(b"id:"):
