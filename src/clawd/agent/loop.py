@@ -15,6 +15,7 @@ from typing import Protocol
 import msgspec
 
 from clawd import events
+from clawd.agent.repetition import Repetition
 from clawd.agent.tool import Toolset, parse_arguments
 from clawd.errors import ClawdError, ContextOverflow, GuardRefused, ProviderError
 from clawd.ids import new_id
@@ -53,6 +54,7 @@ class Turn:
     trace: str
     emit: Callable[[events.Event], object]
     max_model_calls: int
+    repetition: Repetition = field(default_factory=Repetition)
     usage: Usage = field(default_factory=Usage)
     done: dict[str, tuple[str, bool]] = field(default_factory=dict)
     """Tool calls that ended: call id → tool name, and whether it succeeded."""
@@ -85,6 +87,7 @@ async def run_turn(
                 _emit(turn, events.RunFinished, final_message=reply.text, usage=turn.usage)
                 return Finished(reply.text)
             await _run_tools(turn, conversation, tools, reply.calls)
+            turn.repetition.check(turn.id)
         raise GuardRefused(
             "model_calls_per_turn",
             f"this turn reached its limit of {turn.max_model_calls} model calls",
@@ -175,13 +178,13 @@ async def _run_tools(
     """Run the calls side by side; each has exactly one result, also when the turn is cancelled."""
     results: dict[str, str] = {}
 
-    async def run(call: ToolCall) -> None:
-        results[call.id] = await _run_tool(turn, tools, call)
+    async def run(call: ToolCall, warning: str) -> None:
+        results[call.id] = await _run_tool(turn, tools, call) + warning
 
     try:
         async with asyncio.TaskGroup() as group:
             for call in calls:
-                group.create_task(run(call))
+                group.create_task(run(call, _repeated(turn, call)))
     finally:
         cancelled = msgspec.json.encode(CANCELLED).decode()
         await conversation.keep(
@@ -191,18 +194,20 @@ async def _run_tools(
 
 async def _run_tool(turn: Turn, tools: Toolset, call: ToolCall) -> str:
     began = time.perf_counter()
-    name = call.function.name
+    name, written = call.function.name, call.function.arguments
     try:
-        arguments = parse_arguments(call.function.arguments)
-        _emit(turn, events.ToolCallStart, tool_call_id=call.id, tool_name=name, arguments=arguments)
-        tool = tools.get(name)
-        async with asyncio.timeout(tool.declaration.seconds):
-            result = (await tool.call(arguments)).render()
+        arguments, unreadable = parse_arguments(written), None
+    except ClawdError as error:
+        arguments, unreadable = {}, error
+    # What cannot be read is shown as it was written: every call has its start and its end.
+    shown = written if unreadable else arguments
+    _emit(turn, events.ToolCallStart, tool_call_id=call.id, tool_name=name, arguments=shown)
+    try:
+        if unreadable is not None:
+            raise unreadable
+        result = (await tools.get(name).call(arguments)).render()
     except ClawdError as error:
         return _tool_failed(turn, call, error.as_json(), began)
-    except TimeoutError:
-        late = {"error": "tool_timeout", "message": f"{name} did not end in time"}
-        return _tool_failed(turn, call, late, began)
     except asyncio.CancelledError:
         _tool_failed(turn, call, CANCELLED, began)
         raise
@@ -210,6 +215,7 @@ async def _run_tool(turn: Turn, tools: Toolset, call: ToolCall) -> str:
         bug = {"error": "tool_failed", "message": f"{type(exception).__name__}: {exception}"}
         return _tool_failed(turn, call, bug, began)
     turn.done[call.id] = (name, True)
+    turn.repetition.ended(succeeded=True)
     spent = _milliseconds(began)
     _emit(
         turn,
@@ -226,6 +232,7 @@ async def _run_tool(turn: Turn, tools: Toolset, call: ToolCall) -> str:
 def _tool_failed(turn: Turn, call: ToolCall, error: JSON, began: float) -> str:
     name = call.function.name
     turn.done[call.id] = (name, False)
+    turn.repetition.ended(succeeded=False)
     spent = _milliseconds(began)
     _emit(
         turn,
@@ -236,6 +243,14 @@ def _tool_failed(turn: Turn, call: ToolCall, error: JSON, began: float) -> str:
         duration_ms=spent,
     )
     return msgspec.json.encode(error).decode()
+
+
+def _repeated(turn: Turn, call: ToolCall) -> str:
+    warning = turn.repetition.warning(call)
+    if not warning:
+        return ""
+    _notice(turn, "repeated_call", f"{turn.session} repeats itself: {warning}")
+    return f"\n{warning}"
 
 
 def _milliseconds(began: float) -> float:

@@ -6,6 +6,7 @@ model can never act as another session.
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import inspect
 import re
@@ -17,7 +18,7 @@ import msgspec
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
-from clawd.errors import Invalid, Refused
+from clawd.errors import Invalid, Refused, TimedOut
 from clawd.messages import JSON
 
 
@@ -30,9 +31,11 @@ class Answer:
 
     def render(self) -> str:
         """The text that becomes the tool's result."""
+        # A lone surrogate, as in a file name that is not UTF-8, can neither be stored nor sent.
+        text = self.text.encode(errors="replace").decode()
         if self.facts is None:
-            return self.text
-        return f"{self.text}\n{msgspec.json.encode(self.facts).decode()}"
+            return text
+        return f"{text}\n{msgspec.json.encode(self.facts).decode()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +68,26 @@ class Tool:
         return {"type": "function", "function": function}
 
     async def call(self, arguments: JSON) -> Answer:
-        """Check the arguments and run the tool; ``Invalid`` names every wrong field."""
+        """Check the arguments and run the tool, for so long as its declaration allows.
+
+        ``Invalid`` names every wrong field; ``TimedOut`` says that the time was over.
+        """
         try:
             checked = self.declaration.arguments.model_validate(arguments)
         except ValidationError as error:
             raise self._explained(error) from None
-        return await self.function(
-            **{name: getattr(checked, name) for name in type(checked).model_fields}
-        )
+        given = {name: getattr(checked, name) for name in type(checked).model_fields}
+        seconds = self.declaration.seconds
+        limit = asyncio.timeout(seconds)
+        try:
+            async with limit:
+                return await self.function(**given)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise TimedOut(
+                "tool_timeout", f"{self.name} did not end within {seconds:g} s"
+            ) from None
 
     def _explained(self, error: ValidationError) -> Invalid:
         known = list(self.declaration.arguments.model_fields)
@@ -151,6 +166,10 @@ class Toolset:
         """The tools that may be called now."""
         return [name for name in self._tools if self._permitted(name)]
 
+    def known(self) -> list[str]:
+        """All tools, those too that are denied."""
+        return list(self._tools)
+
     def all(self) -> list[Tool]:
         """The permitted tools."""
         return [self._tools[name] for name in self.names()]
@@ -174,7 +193,7 @@ def parse_arguments(text: str) -> JSON:
         return {}
     try:
         arguments = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeEncodeError) as error:
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
         raise Invalid(
             "malformed_arguments",
             f"the arguments are not valid JSON ({error}): {text[:500]}",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from clawd.agent.history import INTERRUPTED, calls_made, unanswered
 from clawd.agent.loop import Failed, Finished, Turn, run_turn
+from clawd.agent.repetition import Repetition
 from clawd.agent.tool import Toolset, bind
 from clawd.bus.port import Envelope
 from clawd.comms.caller import Caller
@@ -226,6 +227,11 @@ class TurnRunner:
             turn.lineage.trace,
             self._services.emit,
             limits.max_model_calls_per_turn,
+            Repetition(
+                limits.repeated_call_warn,
+                limits.repeated_call_stop,
+                limits.max_failed_calls_in_a_row,
+            ),
             turn.usage or Usage(),
             calls_made(self._transcript.of_turn(turn.id)),
         )

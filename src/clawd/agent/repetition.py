@@ -1,0 +1,61 @@
+"""A model that goes round in circles: the same call again and again, or only failing ones."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from clawd.errors import GuardRefused
+from clawd.messages import ToolCall
+
+
+class Repetition:
+    """Counts the tool calls of one turn, and says when there is no more sense in going on.
+
+    ``warn`` and ``stop`` are numbers of calls of one tool with the same arguments, ``failed`` of
+    failed calls in a row.
+    """
+
+    def __init__(self, warn: int = 5, stop: int = 10, failed: int = 5) -> None:
+        self._warn = warn
+        self._stop = stop
+        self._failed = failed
+        self._calls: Counter[tuple[str, str]] = Counter()
+        self._in_a_row = 0
+
+    def warning(self, call: ToolCall) -> str:
+        """Count a call that is about to run; a line for its result when it repeats itself."""
+        key = (call.function.name, call.function.arguments)
+        self._calls[key] += 1
+        count = self._calls[key]
+        if not self._warn <= count < self._stop:
+            return ""
+        return (
+            f"[clawd: call {count} of {call.function.name} with the same arguments in this turn; "
+            f"at {self._stop} the turn is stopped]"
+        )
+
+    def ended(self, *, succeeded: bool) -> None:
+        """Count how a call ended."""
+        self._in_a_row = 0 if succeeded else self._in_a_row + 1
+
+    def check(self, turn: str) -> None:
+        """``GuardRefused`` when the model repeats itself or fails too often to go on."""
+        (key, count), *_ = [*self._calls.most_common(1), (("", ""), 0)]
+        if count >= self._stop:
+            raise GuardRefused(
+                "repeated_call",
+                f"this turn called {key[0]} {count} times with the same arguments",
+                limit=self._stop,
+                value=count,
+                scope=f"turn {turn}",
+                hint="say what else is to be tried, or raise limits.repeatedCallStop",
+            )
+        if self._in_a_row >= self._failed:
+            raise GuardRefused(
+                "failed_calls_in_a_row",
+                f"this turn made {self._in_a_row} tool calls in a row that failed",
+                limit=self._failed,
+                value=self._in_a_row,
+                scope=f"turn {turn}",
+                hint="look at the errors of the calls, or raise limits.maxFailedCallsInARow",
+            )
