@@ -56,6 +56,7 @@ class Daemon:
         self.configuration = configuration
         self.began = began
         self.started_at = now()
+        self.socket = ""
         self.ready = asyncio.Event()
         self.stopping = asyncio.Event()
         self.drain_seconds = 0.0
@@ -114,7 +115,8 @@ class Daemon:
             self.supervisor.supervise("reload", self.reloader.run, self._lost("reload"))
             self.supervisor.supervise("sweep", self._sweep, self._lost("sweep"))
             self.supervisor.spawn("models", self.models.warm())
-            async with server.serving():
+            async with server.serving() as path:
+                self.socket = str(path)
                 self.ready.set()
                 notify("READY=1")
                 log.info("ready in %.0f ms", (time.perf_counter() - self.began) * 1000)
@@ -156,7 +158,7 @@ class Daemon:
             "version": __version__,
             "pid": os.getpid(),
             "home": str(self.home),
-            "socket": str(self.state / "clawd.sock"),
+            "socket": self.socket,
             "startedAt": self.started_at,
             "uptimeSeconds": round(time.perf_counter() - self.began, 1),
             "sessions": {

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from clawd.config.schema import LogSettings
-from clawd.events import Notice, TextMessageContent
+from clawd.events import Event, Notice, SessionMessageChanged, TaskUpdated, TextMessageContent
 from clawd.ids import now
 from clawd.stream import Published
 
@@ -47,18 +47,18 @@ class Logbook:
         self._thread.start()
 
     def __call__(self, published: Published) -> None:
-        """Log an event: to its session's log, or to the daemon's."""
+        """Log an event: to the logs of the sessions that it is about, or to the daemon's."""
         event = published.event
         if isinstance(event, TextMessageContent):
             return
         level = event.level if isinstance(event, Notice) else "info"
         if _ORDER[level] < _ORDER[self._settings().level]:
             return
-        workspace = self._workspace(event.session) if event.session else None
-        path = workspace / "logs" / "session.log" if workspace else self._daemon
         line = b'{"level":"%s",%s\n' % (level.encode(), published.encoded()[1:])
-        self._put(path, line)
-        if isinstance(event, Notice) and workspace:
+        workspaces = [found for i in _parties(event) if (found := self._workspace(i)) is not None]
+        for workspace in workspaces:
+            self._put(workspace / "logs" / "session.log", line)
+        if not workspaces or isinstance(event, Notice):
             self._put(self._daemon, line)
 
     def record(self, record: logging.LogRecord) -> None:
@@ -124,7 +124,11 @@ class Logbook:
                 self._close(next(iter(self._files)))
         self._files.move_to_end(path)
         os.write(descriptor, lines)
-        if os.fstat(descriptor).st_size > self._settings().max_bytes:
+        status = os.fstat(descriptor)
+        if status.st_nlink == 0:
+            # Somebody removed the file: the next line makes a new one.
+            self._close(path)
+        elif status.st_size > self._settings().max_bytes:
             self._close(path)
             self._rotate(path)
 
@@ -142,6 +146,19 @@ class Logbook:
         descriptor = self._files.pop(path, None)
         if descriptor is not None:
             os.close(descriptor)
+
+
+def _parties(event: Event) -> tuple[str, ...]:
+    """The sessions in whose logs an event belongs: both ends of a message or a task."""
+    ends: tuple[str, ...]
+    match event:
+        case SessionMessageChanged(message=message):
+            ends = (message.from_, message.to)
+        case TaskUpdated(task=task):
+            ends = (task.from_session, task.to_session)
+        case _:
+            ends = (event.session,)
+    return tuple(dict.fromkeys(end for end in ends if end))
 
 
 class LogHandler(logging.Handler):

@@ -13,6 +13,7 @@ log = logging.getLogger("clawd.supervisor")
 
 RESTARTS = 3
 WITHIN_SECONDS = 60.0
+STOP_SECONDS = 10.0
 
 
 class Supervisor:
@@ -34,11 +35,13 @@ class Supervisor:
         self._named[name] = asyncio.create_task(self._keep_running(name, run, failed), name=name)
 
     async def stop(self, name: str) -> None:
-        """Cancel what runs under a name and wait for its end."""
+        """Cancel what runs under a name and wait for its end, but not for ever."""
         task = self._named.pop(name, None)
         if task is not None:
             task.cancel()
-            await asyncio.wait([task])
+            _, late = await asyncio.wait([task], timeout=STOP_SECONDS)
+            if late:
+                log.error("%s did not stop within %g s", name, STOP_SECONDS)
 
     def spawn(self, name: str, work: Coroutine[Any, Any, object]) -> None:
         """Run something once; an exception is logged."""

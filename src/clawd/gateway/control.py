@@ -10,15 +10,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from clawd.agent.tool import unknown_tool
 from clawd.comms.caller import operator
 from clawd.config.output import redacted
-from clawd.errors import ClawdError, NotFound
+from clawd.errors import ClawdError, Invalid, NotFound
 from clawd.gateway.house import House
 from clawd.gateway.wire import Fields, listing, one, read_body, word
 from clawd.lineage import begin
 from clawd.llm.port import ChatRequest, Reply
 from clawd.messages import user
 from clawd.sessions.models import public_template
+
+MAX_DRAIN_SECONDS = 3600
 
 
 class Calling(Fields):
@@ -108,7 +111,12 @@ class ControlRoutes:
         """Run a tool as a session, on the operator's word."""
         body = await read_body(request, Calling)
         session = self._house.sessions.get(body.session)
-        tool = session.toolset(session.caller(begin("operator"))).get(request.path_params["name"])
+        tools = session.toolset(session.caller(begin("operator")))
+        name = request.path_params["name"]
+        if name not in tools.known():
+            unknown = unknown_tool(name, tools.names())
+            raise NotFound(unknown.code, unknown.message, hint=unknown.hint)
+        tool = tools.get(name)
         try:
             answer = await tool.call(body.arguments)
         except ClawdError as error:
@@ -121,5 +129,10 @@ class ControlRoutes:
     async def stop(self, request: Request) -> Response:
         """Begin to stop."""
         body = await read_body(request, Stopping)
+        if not 0 <= body.drain_seconds <= MAX_DRAIN_SECONDS:
+            raise Invalid(
+                "invalid_body",
+                f"drainSeconds must be from 0 to {MAX_DRAIN_SECONDS}, not {body.drain_seconds:g}",
+            )
         self._house.stop(body.drain_seconds)
         return one("stopping", {"drainSeconds": body.drain_seconds}, 202)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,10 +12,10 @@ from starlette.routing import Route
 from clawd.comms.caller import Caller, operator
 from clawd.comms.checks import check_priority
 from clawd.comms.manager import matching
-from clawd.comms.models import SessionMessage, public
+from clawd.comms.models import MessageState, SessionMessage, public
 from clawd.errors import Refused
 from clawd.gateway.house import House
-from clawd.gateway.wire import Fields, flag, listing, one, read_body, whole, word
+from clawd.gateway.wire import Fields, choice, flag, listing, one, read_body, whole, word
 from clawd.ids import OPERATOR, now, seconds_of
 from clawd.lineage import begin
 
@@ -88,7 +90,7 @@ class MessageRoutes:
             unread=flag(request, "unread"),
             thread=word(request, "thread"),
             sender=word(request, "from"),
-            state=word(request, "state"),
+            state=choice(request, "state", get_args(MessageState)),
             query=word(request, "query"),
             before=word(request, "before"),
             limit=whole(request, "limit", 200),

@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from clawd.errors import StorageError
+from clawd.storage.files import atomic_write
 
 _MAX_PATH_BYTES = 100
 _STOP_SECONDS = 2
@@ -91,7 +92,7 @@ def bind(state: Path) -> tuple[Path, socket.socket]:
         pointer.unlink()
     if len(os.fsencode(path)) > _MAX_PATH_BYTES:
         path = _runtime_folder() / f"{_digest(state)}.sock"
-        pointer.write_text(f"{path}\n", encoding="utf-8")
+        atomic_write(pointer, f"{path}\n".encode())
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with suppress(FileNotFoundError):
@@ -113,12 +114,23 @@ def bind(state: Path) -> tuple[Path, socket.socket]:
 
 
 def _runtime_folder() -> Path:
-    folder = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/clawd-{os.getuid()}") / "clawd"  # noqa: S108 - owned and 0700, checked below
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    status = folder.stat()
+    """The user's runtime folder; without one, a folder of the user's own below ``/tmp``."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    folder = Path(runtime, "clawd") if runtime else Path(f"/tmp/clawd-{os.getuid()}")  # noqa: S108 - owned and 0700, checked below
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.lstat()
+    except OSError as error:
+        raise StorageError(
+            "runtime_folder",
+            f"{folder}: {error.strerror}",
+            hint="set XDG_RUNTIME_DIR to a folder of your own",
+        ) from None
     if status.st_uid != os.getuid() or status.st_mode & 0o077:
         raise StorageError(
-            "runtime_folder", f"{folder} is open to others", hint=f"chmod 700 {folder}"
+            "runtime_folder",
+            f"{folder} is open to others",
+            hint=f"chmod 700 {folder}, or set XDG_RUNTIME_DIR to a folder of your own",
         )
     return folder
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from starlette.requests import Request
@@ -14,9 +14,8 @@ from clawd.comms.caller import operator
 from clawd.comms.creation import SessionCreation
 from clawd.config.output import redacted_session
 from clawd.config.schema import limits_for
-from clawd.errors import Invalid
 from clawd.gateway.house import House
-from clawd.gateway.wire import Fields, listing, one, read_body, read_bytes, whole
+from clawd.gateway.wire import Fields, listing, one, read_body, read_object, whole
 from clawd.ids import OPERATOR
 from clawd.llm.tokens import estimate
 from clawd.messages import JSON
@@ -126,10 +125,7 @@ class SessionRoutes:
 
     async def change(self, request: Request) -> Response:
         """Change a session at run time."""
-        try:
-            changes = msgspec.json.decode(await read_bytes(request), type=dict[str, Any])
-        except msgspec.DecodeError as error:
-            raise Invalid("invalid_body", f"the body is not valid: {error}") from None
+        changes = await read_object(request)
         session = await self._house.sessions.change(request.path_params["id"], changes)
         return one("session", self._shown(session))
 

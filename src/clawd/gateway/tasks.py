@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from starlette.requests import Request
@@ -11,10 +11,10 @@ from starlette.routing import Route
 
 from clawd.comms.caller import Caller, operator
 from clawd.comms.checks import check_priority
-from clawd.comms.models import AsyncTask, public
+from clawd.comms.models import AsyncTask, TaskStatus, public
 from clawd.errors import Refused
 from clawd.gateway.house import House
-from clawd.gateway.wire import Fields, flag, listing, number, one, read_body, whole, word
+from clawd.gateway.wire import Fields, choice, flag, listing, number, one, read_body, whole, word
 from clawd.ids import OPERATOR
 from clawd.lineage import begin
 
@@ -66,7 +66,8 @@ class TaskRoutes:
 
     async def list_some(self, request: Request) -> Response:
         """Tasks, oldest first: of all sessions, or of one by its part in them."""
-        session, status = word(request, "session"), word(request, "status")
+        session = word(request, "session")
+        status = choice(request, "status", get_args(TaskStatus))
         comms = self._house.comms
         created, assigned = flag(request, "created", True), flag(request, "assigned", True)
         if session is not None:
@@ -76,7 +77,7 @@ class TaskRoutes:
         else:
             tasks = comms.all_tasks(status)
         limit = whole(request, "limit", 200) or 0
-        return listing("tasks", [public(task) for task in tasks[-limit:]])
+        return listing("tasks", [public(task) for task in tasks[-limit:] if limit])
 
     async def show(self, request: Request) -> Response:
         """One task; with ``wait``, when it is final or the time is over."""

@@ -15,6 +15,7 @@ from clawd.messages import JSON
 MAX_BODY_BYTES = 4 * 1024 * 1024
 
 Body = TypeVar("Body", bound=msgspec.Struct)
+Decoded = TypeVar("Decoded")
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -47,9 +48,17 @@ def error_response(error: ClawdError) -> Response:
 
 async def read_body(request: Request, kind: type[Body]) -> Body:
     """The body as ``kind``; ``Invalid`` names what is wrong with it, and where."""
-    raw = await read_bytes(request)
+    return _decoded(await read_bytes(request) or b"{}", kind)
+
+
+async def read_object(request: Request) -> JSON:
+    """The body as any JSON object; ``Invalid`` names what is wrong with it, and where."""
+    return _decoded(await read_bytes(request), dict[str, Any])
+
+
+def _decoded(raw: bytes, kind: type[Decoded]) -> Decoded:
     try:
-        return msgspec.json.decode(raw or b"{}", type=kind)
+        return msgspec.json.decode(raw, type=kind)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise Invalid(
             "invalid_body", f"the body is not valid: {error}", hint="see docs/api.md"
@@ -105,13 +114,31 @@ def number(request: Request, name: str, default: float | None = None) -> float |
 
 def whole(request: Request, name: str, default: int | None = None) -> int | None:
     """A query parameter that is a whole number of at least 0."""
-    value = number(request, name)
-    return default if value is None else int(value)
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 13):
+        raise Invalid(
+            "invalid_query", f"{name} must be a whole number of at least 0, not {text[:40]!a}"
+        )
+    return int(text)
 
 
 def word(request: Request, name: str) -> str | None:
     """A query parameter as text, ``None`` when it is missing or empty."""
     return request.query_params.get(name) or None
+
+
+def choice(request: Request, name: str, allowed: Iterable[str]) -> str | None:
+    """A query parameter that is one of some words, ``None`` when it is missing or empty."""
+    text, words = word(request, name), list(allowed)
+    if text is not None and text not in words:
+        raise Invalid(
+            "invalid_query",
+            f"{name} must not be {text[:40]!a}",
+            hint=f"one of {', '.join(words)}",
+        )
+    return text
 
 
 class _Unsupported(Invalid):

@@ -80,7 +80,8 @@ def _read(workspace: Path, name: str, per_file: int, left: int) -> IdentityFile:
     try:
         found = read_text_within(workspace, name, limit)
     except ClawdError as error:
-        return IdentityFile(name, "", 0, "; ".join(part for part in (error.message, error.hint) if part))
+        why = "; ".join(part for part in (error.message, error.hint) if part)
+        return IdentityFile(name, "", 0, why)
     if found is None:
         return IdentityFile(name, "", 0)
     problem = ""
