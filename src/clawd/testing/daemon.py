@@ -158,6 +158,18 @@ class RunningDaemon:
             raise ApiError(0, {"error": {"code": event["error"]["error"], **event["error"]}})
         return str(event["final_message"])
 
+    async def task(self, task_id: str, *, seconds: float = SECONDS) -> JSON:
+        """The task once it has ended, or as it is when the time is over."""
+        return await self.get(f"/api/tasks/{task_id}", wait=seconds - 5)
+
+    async def verdicts(self, task_id: str, session: str | None = None) -> list[JSON]:
+        """The messages that tell of a task's end; waits for the first, of whoever it is for."""
+        await self.until(
+            lambda e: e["event"] == "session_message" and e["message"].get("threadId") == task_id
+        )
+        query = {} if session is None else {"session": session}
+        return list((await self.get("/api/messages", thread=task_id, **query))["items"])
+
     async def until(self, wanted: Callable[[JSON], bool], *, seconds: float = SECONDS) -> JSON:
         """The first event, of those since the start, that ``wanted`` accepts."""
         looked = 0
