@@ -349,3 +349,20 @@ async def test_refused_replacement_leaves_the_old_file(writer: Writer, tmp_path:
     assert refusal.value.code == "storage_full"
     assert path.read_bytes() == b"one\n"
     assert os.listdir(tmp_path) == ["log"]
+
+
+async def test_many_files_are_stored_at_once_and_each_error_is_its_own(tmp_path: Path) -> None:
+    """Appends to many files at one moment: each file gets its lines, a bad one takes none along."""
+    writer = Writer(open_files=8)
+    writer.start()
+    (tmp_path / "log-3").mkdir()
+    paths = [tmp_path / f"log-{number}" for number in range(20)]
+    results = await asyncio.gather(
+        *(writer.append(path, b"%d\n" % turn) for turn in range(3) for path in paths),
+        return_exceptions=True,
+    )
+    await writer.close()
+    failed = [result for result in results if result is not None]
+    assert len(failed) == 3
+    assert all(isinstance(error, StorageError) for error in failed)
+    assert all(path.read_bytes() == b"0\n1\n2\n" for path in paths if path.name != "log-3")

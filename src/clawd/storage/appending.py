@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 from collections import OrderedDict
+from dataclasses import dataclass
 
 from clawd.errors import StorageError
 from clawd.storage.failures import storage_error
@@ -49,6 +50,24 @@ class _OpenFile:
             raise OSError(errno.EIO, "the file could not be cut back")
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Lines that are in a file, of that size now, but not yet on disk."""
+
+    path: str
+    file: _OpenFile
+    size: int
+
+
+def sync(written: Written) -> OSError | None:
+    """Bring the lines to disk; what went wrong. May run on any thread."""
+    try:
+        sync_file(written.file.descriptor, data_only=True)
+    except OSError as failure:
+        return failure
+    return None
+
+
 class AppendFiles:
     """The open files of one writer thread, the least recently used closed first."""
 
@@ -63,6 +82,15 @@ class AppendFiles:
 
         ``NotWritten`` when the write was refused, ``StorageError`` for anything else.
         """
+        written = self.write(path, data)
+        self.settle(written, sync(written))
+
+    def write(self, path: str, data: bytes) -> Written:
+        """Append without bringing it to disk; errors as ``append``.
+
+        ``sync`` and ``settle`` must follow before the file is written again, and before as many
+        other files as may be open.
+        """
         try:
             file = self._current(path)
         except OSError as failure:
@@ -76,16 +104,19 @@ class AppendFiles:
             self._unsound[path] = file.identity, good
             self._repair(path, file)
             raise NotWritten(failure) from failure
-        try:
-            sync_file(file.descriptor, data_only=True)
-        except OSError as failure:
+        return Written(path, file, good + len(data))
+
+    def settle(self, written: Written, failure: OSError | None) -> None:
+        """Take note of how the sync went; ``StorageError`` when it failed."""
+        path, file = written.path, written.file
+        if failure is not None:
             # The kernel may have dropped the pages and will not say so twice: this descriptor's
             # word is worth nothing from now on, and the lines are taken back on a fresh one.
-            self._unsound[path] = file.identity, good
+            self._unsound[path] = file.identity, file.size
             self.forget(path)
             self._reopen_unsound(path)
             raise storage_error(path, failure) from failure
-        file.size = good + len(data)
+        file.size = written.size
         file.torn = False
 
     def forget(self, path: str) -> None:

@@ -2,7 +2,7 @@
 
 Callers wait on the event loop while the thread writes. All that waits at a moment goes out
 together, with one write and one fdatasync for each file, so that a hundred writers cost hardly
-more than one.
+more than one. Where they write to many files, these are brought to disk at the same time.
 """
 
 from __future__ import annotations
@@ -19,12 +19,16 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from clawd.errors import StorageError
-from clawd.storage.appending import AppendFiles, NotWritten
+from clawd.storage.appending import AppendFiles, NotWritten, Written, sync
 from clawd.storage.failures import FULL, storage_error
 from clawd.storage.files import replace_file
 
 MAX_LINE_BYTES = 2 * 2**20
 """The longest line that is stored, its LF included."""
+
+_HELPERS = 8
+_WORTH_THREADS = 4
+"""Files to sync from which handing them to other threads is worth its price."""
 
 Result = TypeVar("Result")
 
@@ -77,6 +81,8 @@ class Writer:
     def __init__(self, *, max_line_bytes: int = MAX_LINE_BYTES, open_files: int = 128) -> None:
         self.max_line_bytes = max_line_bytes
         self._files = AppendFiles(open_files)
+        self._at_once = max(1, open_files // 2)
+        self._helpers: concurrent.futures.ThreadPoolExecutor | None = None
         self._pending: deque[_Append | _Call] = deque()
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._woken = False
@@ -165,6 +171,8 @@ class Writer:
             closed = self._closed  # before the batch is taken: what is accepted later is not there
             self._woken = False  # before too, so that what comes after the batch wakes again
             self._report(self._do_batch(self._take()))
+        if self._helpers is not None:
+            self._helpers.shutdown()
         self._files.close()
         self._report([(ended, None, None)])
 
@@ -184,32 +192,52 @@ class Writer:
                 groups.setdefault(item.path, []).append(item)
                 continue
             if (group := groups.pop(item.path, None)) is not None:
-                self._commit(group, settled)
+                self._commit([group], settled)
             self._do_call(item, settled)
-        for group in groups.values():
-            self._commit(group, settled)
+        waiting = list(groups.values())
+        for start in range(0, len(waiting), self._at_once):
+            self._commit(waiting[start : start + self._at_once], settled)
         return settled
 
-    def _commit(self, group: list[_Append], settled: Settled) -> None:
-        """Store the lines of all these callers with one write, or tell each why not."""
-        path = group[0].path
-        data = group[0].data if len(group) == 1 else b"".join([item.data for item in group])
-        failure: BaseException
+    def _commit(self, groups: list[list[_Append]], settled: Settled) -> None:
+        """Store the lines of all these callers, one write a file, or tell each why not."""
+        written: list[tuple[list[_Append], Written]] = []
+        for group in groups:
+            data = group[0].data if len(group) == 1 else b"".join([item.data for item in group])
+            try:
+                written.append((group, self._files.write(group[0].path, data)))
+            except NotWritten as refused:
+                if len(group) > 1 and refused.failure.errno in FULL:
+                    # One long line must not take the others with it.
+                    for item in group:
+                        self._commit([[item]], settled)
+                else:
+                    _refuse(group, storage_error(group[0].path, refused.failure), settled)
+            except Exception as error:  # noqa: BLE001 - the thread outlives any one file's trouble
+                _refuse(group, error, settled)
+        for (group, file), failed in zip(written, self._sync([f for _, f in written]), strict=True):
+            try:
+                self._files.settle(file, failed)
+            except Exception as error:  # noqa: BLE001 - as above
+                _refuse(group, error, settled)
+            else:
+                settled += [(item.done, None, None) for item in group]
+
+    def _sync(self, files: list[Written]) -> list[OSError | None]:
+        """Bring the files to disk: many at the same time, for then they share the disk's waits."""
+        if len(files) < _WORTH_THREADS:
+            return [sync(file) for file in files]
+        if self._helpers is None:
+            self._helpers = concurrent.futures.ThreadPoolExecutor(_HELPERS, "clawd-sync")
+        parts = [files[start::_HELPERS] for start in range(min(_HELPERS, len(files)))]
+        failures: list[OSError | None] = [None] * len(files)
         try:
-            self._files.append(path, data)
-        except NotWritten as refused:
-            if len(group) > 1 and refused.failure.errno in FULL:
-                # One long line must not take the others with it.
-                for item in group:
-                    self._commit([item], settled)
-                return
-            failure = storage_error(path, refused.failure)
-        except Exception as error:  # noqa: BLE001 - the thread outlives any one file's trouble
-            failure = error
-        else:
-            settled += [(item.done, None, None) for item in group]
-            return
-        settled += [(item.done, None, _same(failure, path)) for item in group]
+            shared = self._helpers.map(_sync_each, parts)
+        except RuntimeError:  # the program is ending and takes no more threads
+            return _sync_each(files)
+        for start, part in enumerate(shared):
+            failures[start::_HELPERS] = part
+        return failures
 
     def _do_call(self, call: _Call, settled: Settled) -> None:
         result: Any = None
@@ -243,6 +271,14 @@ class Writer:
             self._loop.call_soon_threadsafe(_settle, settled)
         except RuntimeError:
             return  # the loop is closed: nobody waits any more
+
+
+def _sync_each(files: list[Written]) -> list[OSError | None]:
+    return [sync(file) for file in files]
+
+
+def _refuse(group: list[_Append], failure: BaseException, settled: Settled) -> None:
+    settled += [(item.done, None, _same(failure, item.path)) for item in group]
 
 
 def _same(failure: BaseException, path: str) -> StorageError:
