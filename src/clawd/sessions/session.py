@@ -58,6 +58,7 @@ class Session:
         self._task: asyncio.Task[None] | None = None
         self._stopped_by = ""
         self._steers: list[TurnRecord] = []
+        self._leaving = False
         self._runner = TurnRunner(
             lambda: self.settings, workspace, self.transcript, self._prompt, self._steered, services
         )
@@ -94,7 +95,7 @@ class Session:
             await self.transcript.begin()
         for turn in self.transcript.turns.values():
             self._services.bus.publish(turn_envelope(turn, self.id))
-        while True:
+        while not self._leaving:
             envelope = await self._inbox.next()
             asked = await self._take(envelope)
             if asked is not None:
@@ -324,7 +325,11 @@ class Session:
             await self._runner.cancelled(turn, self._stopped_by)
 
     async def drained(self, seconds: float) -> None:
-        """Wait until the running turn has ended, or stop it when that takes too long."""
+        """Wait until the running turn has ended, or stop it when that takes too long.
+
+        No other begins after it.
+        """
+        self._leaving = True
         task = self._task
         if task is not None:
             _, late = await asyncio.wait([task], timeout=seconds)
