@@ -39,7 +39,7 @@ class Logbook:
         self._daemon = state / "logs" / "daemon.log"
         self._settings = settings
         self._workspace = workspace
-        self._lines: deque[tuple[Path, bytes]] = deque()
+        self._lines: deque[tuple[Path | None, bytes]] = deque()
         self._some = threading.Event()
         self._closing = threading.Event()
         self._files: OrderedDict[Path, int] = OrderedDict()
@@ -72,7 +72,7 @@ class Logbook:
         }
         if record.exc_info:
             fields["exception"] = logging.Formatter().formatException(record.exc_info)
-        self._put(self._daemon, msgspec.json.encode(fields) + b"\n")
+        self._put(None, msgspec.json.encode(fields) + b"\n")
 
     def close(self) -> None:
         """Write what is queued and end the thread."""
@@ -80,8 +80,9 @@ class Logbook:
         self._some.set()
         self._thread.join(timeout=5)
 
-    def _put(self, path: Path, line: bytes) -> None:
-        self._lines.append((path, line))
+    def _put(self, workspace: Path | None, line: bytes) -> None:
+        """A line for a session's log, or the daemon's."""
+        self._lines.append((workspace, line))
         if not self._some.is_set():
             self._some.set()
 
@@ -96,11 +97,12 @@ class Logbook:
             self._close(path)
 
     def _write_queued(self) -> None:
-        lines: dict[Path, list[bytes]] = {}
+        lines: dict[Path | None, list[bytes]] = {}
         while self._lines:
-            path, line = self._lines.popleft()
-            lines.setdefault(path, []).append(line)
-        for path, listed in lines.items():
+            workspace, line = self._lines.popleft()
+            lines.setdefault(workspace, []).append(line)
+        for workspace, listed in lines.items():
+            path = workspace / "logs" / "session.log" if workspace else self._daemon
             try:
                 self._write(path, b"".join(listed))
             except OSError:
