@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from clawd.cli.chat.lines import View, lines_of
+from clawd.cli.output import fitted
 
 RUN = {"session": "default", "run_id": "turn-1"}
 
@@ -96,6 +97,21 @@ def test_who_caused_a_turn_is_shown() -> None:
                "input_message": "Hi there"}  # fmt: skip
     assert shown(View("default"), started) == ["▸ message from researcher: Hi there"]
     assert shown(View("default"), {**started, "trigger": "user"}) == ["> Hi there"]
+    framed = '[message msg-1 from session "researcher"]\n<<<x7\nHi there\nx7>>>\nAnswer it.'
+    assert shown(View("default"), {**started, "input_message": framed}) == [
+        "▸ message from researcher: Hi there"
+    ]
+
+
+def test_a_row_is_cut_where_it_quotes() -> None:
+    """On a narrow terminal the quoted part gives way; who, whom, and how it ended stay."""
+    long = {"target_session": "researcher", "message": "Hello " * 20}
+    view = View("default")
+    (line,) = lines_of({**CALL[0], "arguments": long}, view) + lines_of(CALL[1], view)
+    row = "".join(text for text, _ in fitted(line, 72))
+    assert len(row) == 72
+    assert row.startswith('⚙ send_message_to_session → researcher "Hello')
+    assert row.endswith("… … ok 12 ms")
 
 
 def test_turns_of_other_sessions_stay_out() -> None:

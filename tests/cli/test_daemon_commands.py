@@ -85,13 +85,15 @@ def test_service_unit(home: Home) -> None:
 def test_logs(home: Home) -> None:
     """The daemon's and a session's log can be read, as lines and as documents."""
     home.run("chat", "-p", "Use list_agents")
+    # A thread writes the logs: they are whole when the daemon has ended.
+    home.run("stop")
     assert "ready" in home.run("logs").stdout
     ended = home.run("logs", "-s", "default", "--json")
     names = [json.loads(line)["event"] for line in ended.stdout.splitlines()]
     assert "run_started" in names
     assert "tool_call_end" in names
-    home.run("stop")
     assert home.run("logs", "-s", "default", "-n", "1").stdout.count("\n") == 1
+    assert home.run("logs", "-s", "nobody").returncode == 5
 
 
 def test_doctor(home: Home) -> None:

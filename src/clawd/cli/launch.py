@@ -78,8 +78,8 @@ def stop(client: Client, drain: float | None, limit: float) -> JSON | None:
     pid = int(status["pid"])
     try:
         watched = os.pidfd_open(pid)
-    except OSError:
-        watched = None
+    except (AttributeError, OSError):
+        watched = None  # not on this system, or it has ended by now
     try:
         client.post("/api/stop", {} if drain is None else {"drainSeconds": drain})
         if not _ended(client, watched, (drain or 0) + limit):

@@ -20,9 +20,10 @@ JSON = dict[str, Any]
 Styled = tuple[str, str]
 """A text and the name of its style."""
 
+_SHORTEST_QUOTE = 12
 _STYLES = {
     "": "", "bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34",
-    "cyan": "36",
+    "cyan": "36", "quote": "", "quote dim": "2",
 }  # fmt: skip
 
 
@@ -121,6 +122,19 @@ class Output:
         self.line((_row(titles, rooms).upper(), "dim"))
         for row in cells:
             self.line(_row(row, rooms))
+
+
+def fitted(parts: Sequence[Styled], columns: int) -> list[Styled]:
+    """The parts on one row of so many columns, as far as cutting those styled "quote" does it."""
+    over = sum(width(clean(text)) for text, _ in parts) - columns
+    shown = []
+    for text, style in parts:
+        if over > 0 and style.startswith("quote"):
+            whole = clean(text)
+            text = cut(whole, max(width(whole) - over, _SHORTEST_QUOTE))
+            over -= width(whole) - width(text)
+        shown.append((text, style))
+    return shown
 
 
 def styled(parts: Iterable[str | Styled], colour: bool) -> str:

@@ -129,7 +129,7 @@ class Chat:
 
     def _show(self, lines: list[Line]) -> None:
         for line in lines:
-            self.screen.write(self.render.line(line))
+            self.screen.write(self.render.line(line, self.screen.size.columns))
 
     def _above(self, columns: int, rows: int) -> StyleAndTextTuples:
         if self.picker is not None:

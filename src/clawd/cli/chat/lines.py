@@ -13,6 +13,7 @@ from clawd.cli.output import JSON, Styled
 Line = tuple[Styled, ...]
 
 _SECRET = re.compile(r"key|token|secret|passw|authorization|credential", re.IGNORECASE)
+_FENCED = re.compile(r"<<<(\S+)\n(.*?)\n?\1>>>", re.DOTALL)
 _TARGETS = ("target_session", "targetSession", "session_id", "sessionId", "to")
 _QUOTED = 60
 _WORDS = {
@@ -59,9 +60,15 @@ def _run_started(event: JSON, view: View) -> list[Line]:
         (
             (f"{view.mark('▸')} ", "cyan"),
             (f"{trigger}{whom}{again}: ", "cyan"),
-            (one_line(text, 400 if view.detail else 100), "dim"),
+            (one_line(_unfenced(text), 400 if view.detail else 100), "quote dim"),
         )
     ]
+
+
+def _unfenced(text: str) -> str:
+    """What another session said, without the frame that the model is shown around it."""
+    fenced = _FENCED.search(text)
+    return fenced[2] if fenced else text
 
 
 def _run_failed(event: JSON, view: View) -> list[Line]:
@@ -104,14 +111,15 @@ def _tool_row(event: JSON, view: View, end: Styled, result: str) -> list[Line]:
     started = view.calls.pop(event["tool_call_id"], {})
     name = one_line(str(event.get("tool_name") or started.get("tool_name") or "tool"), 64)
     arguments = started.get("arguments")
-    told = arguments_told(arguments, view)
+    target, told = arguments_told(arguments, view)
     between = f" {view.mark('…')} " if not view.plain else ": "
     took = f" {event['duration_ms']:.0f} ms" if "duration_ms" in event else ""
     lines: list[Line] = [
         (
             (f"{view.mark('⚙')} ", "cyan"),
             (name, "bold"),
-            (f" {told}" if told else "", ""),
+            (f" {target}" if target else "", ""),
+            (f" {told}" if told else "", "quote"),
             (between, "dim"),
             end,
             (took, "dim"),
@@ -135,23 +143,26 @@ def tool_detail(arguments: Any, result: str, most: int = 20) -> list[Line]:
     return lines
 
 
-def arguments_told(arguments: Any, view: View) -> str:
+def arguments_told(arguments: Any, view: View) -> tuple[str, str]:
     """A tool call's arguments in a few words: whom it is for, and the first text in quotes."""
     if not isinstance(arguments, Mapping):
-        return one_line(str(arguments), _QUOTED) if arguments else ""
-    told, quoted = [], False
-    target = next((key for key in _TARGETS if key in arguments), None)
-    if target is not None:
-        told.append(f"{view.mark('→')} {_shown(target, arguments[target], 64).strip(chr(34))}")
+        return "", one_line(str(arguments), _QUOTED) if arguments else ""
+    told: list[str] = []
+    quoted = False
+    key_of_target = next((key for key in _TARGETS if key in arguments), None)
+    target = ""
+    if key_of_target is not None:
+        shown = _shown(key_of_target, arguments[key_of_target], 64).strip('"')
+        target = f"{view.mark('→')} {shown}"
     for key, value in arguments.items():
-        if key == target:
+        if key == key_of_target:
             continue
         if isinstance(value, str) and not quoted and not _SECRET.search(str(key)):
             told.append(_shown(key, value, _QUOTED))
             quoted = True
-        elif len(told) < 4:
+        elif len(told) < 3:
             told.append(f"{one_line(str(key), 24)}={_shown(key, value, 30)}")
-    return " ".join(told)
+    return target, " ".join(told)
 
 
 def _shown(key: object, value: object, limit: int) -> str:
@@ -179,7 +190,10 @@ def message_line(message: JSON, view: View) -> Line:
         ),
         (f"{dot}{one_line(str(where), 40)}" if where else "", "dim"),
         (state + reason, "yellow"),
-        (f'{dot}"{one_line(str(message.get("content", "")), _QUOTED)}"', "" if mine else "dim"),
+        (
+            f'{dot}"{one_line(str(message.get("content", "")), _QUOTED)}"',
+            "quote" if mine else "quote dim",
+        ),
     )
 
 
@@ -209,7 +223,7 @@ def task_line(task: JSON, view: View) -> Line:
             "",
         ),
         (f"{dot}{status}", style),
-        (f'{dot}"{one_line(text, _QUOTED)}"', ""),
+        (f'{dot}"{one_line(text, _QUOTED)}"', "quote"),
     )
 
 

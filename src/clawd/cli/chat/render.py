@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from clawd.cli.chat.lines import Line
 from clawd.cli.clean import clean, cut, width
-from clawd.cli.output import styled
+from clawd.cli.output import fitted, styled
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -26,9 +26,9 @@ class Renderer:
         self.colour = colour
         self.plain = plain
 
-    def line(self, line: Line) -> str:
-        """One line, without its line feed."""
-        return styled(line, self.colour)
+    def line(self, line: Line, columns: int) -> str:
+        """One line, without its line feed; what it quotes is cut to make it fit the terminal."""
+        return styled(fitted(line, columns), self.colour)
 
     def block(self, block: str, columns: int) -> str:
         """A finished Markdown block; with ``--plain`` the text as it came."""

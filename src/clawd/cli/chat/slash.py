@@ -193,7 +193,7 @@ def context(desk: Desk, argument: str) -> list[Line]:
 def context_row(part: JSON, found: JSON, plain: bool) -> Line:
     """One part of the prompt as a bar over the window."""
     share = part["tokens"] / found["window"] if found.get("window") else 0.0
-    bar = "" if plain else "█" * round(share * 40) + "▏" * (0 < share * 40 < 0.5)
+    bar = "" if plain else "█" * round(share * 30) + "▏" * (0 < share * 30 < 0.5)
     row = f"{part['name']:<10} {count(part['tokens']):>6} {100 * share:5.1f}% "
     return ((row, ""), (bar, "cyan"))
 
