@@ -181,13 +181,14 @@ class RunningDaemon:
                 looked = len(self.events)
                 await self._arrived.wait()
 
-    async def idle(self, *, seconds: float = SECONDS) -> None:
-        """Wait until no session is in a turn and nothing waits to start."""
+    async def idle(self, *sessions: str, seconds: float = SECONDS) -> None:
+        """Wait until none of these sessions (of all) is in a turn and nothing waits to start."""
         async with asyncio.timeout(seconds):
             while True:
                 seen = len(self.events)
                 listed = (await self.get("/api/sessions"))["items"]
-                if all(s["status"] != "busy" and not s["queue"] for s in listed):
+                asked = [s for s in listed if not sessions or s["id"] in sessions]
+                if all(s["status"] != "busy" and not s["queue"] for s in asked):
                     return
                 # A turn settles a little after its last event: that much is looked at again.
                 with suppress(TimeoutError):
