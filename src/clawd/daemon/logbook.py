@@ -111,6 +111,10 @@ class Logbook:
 
     def _write(self, path: Path, lines: bytes) -> None:
         descriptor = self._files.get(path)
+        if descriptor is not None and os.fstat(descriptor).st_nlink == 0:
+            # Somebody removed the file.
+            self._close(path)
+            descriptor = None
         if descriptor is None:
             path.parent.mkdir(mode=0o700, exist_ok=True)
             flags = (
@@ -126,11 +130,7 @@ class Logbook:
                 self._close(next(iter(self._files)))
         self._files.move_to_end(path)
         os.write(descriptor, lines)
-        status = os.fstat(descriptor)
-        if status.st_nlink == 0:
-            # Somebody removed the file: the next line makes a new one.
-            self._close(path)
-        elif status.st_size > self._settings().max_bytes:
+        if os.fstat(descriptor).st_size > self._settings().max_bytes:
             self._close(path)
             self._rotate(path)
 

@@ -14,6 +14,7 @@ log = logging.getLogger("clawd.supervisor")
 RESTARTS = 3
 WITHIN_SECONDS = 60.0
 STOP_SECONDS = 10.0
+PAUSE_SECONDS = 0.2
 
 
 class Supervisor:
@@ -108,4 +109,9 @@ class Supervisor:
                 if len(crashes) == RESTARTS and crashes[-1] - crashes[0] < WITHIN_SECONDS:
                     failed(f"{type(error).__name__}: {error}")
                     return
-                await asyncio.sleep(0.2 * 4 ** len(crashes))
+                await asyncio.sleep(pause_after(len(crashes)))
+
+
+def pause_after(crashes: int) -> float:
+    """Seconds before a restart; each crash makes them more."""
+    return PAUSE_SECONDS * 4**crashes
