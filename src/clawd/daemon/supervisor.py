@@ -114,4 +114,4 @@ class Supervisor:
 
 def pause_after(crashes: int) -> float:
     """Seconds before a restart; each crash makes them more."""
-    return PAUSE_SECONDS * 4**crashes
+    return PAUSE_SECONDS * 4.0**crashes

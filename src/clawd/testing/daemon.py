@@ -17,6 +17,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -53,10 +54,13 @@ class DaemonDied(ClawdError):
 class RunningDaemon:
     """A daemon of its own process on ``home``, which holds a ``config.json``."""
 
-    def __init__(self, home: Path, *, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, home: Path, *, environ: Mapping[str, str] | None = None, umask: int = -1
+    ) -> None:
         self.home = home
         self.events: list[JSON] = []
         self._environ = {**os.environ, **(environ or {})}
+        self._umask = umask
         self._process: asyncio.subprocess.Process | None = None
         self._running = AsyncExitStack()
         self._client: httpx2.AsyncClient | None = None
@@ -83,14 +87,17 @@ class RunningDaemon:
     async def start(self) -> None:
         """Start it and wait until it answers; the error is what it said when it does not."""
         with (
-            _notifications(self.home / "notify") as channel,
+            # Not in the home, whose path may be too long for a socket.
+            tempfile.TemporaryDirectory(prefix="clawd-") as folder,
+            _notifications(Path(folder, "notify")) as channel,
             open(self.home / "daemon.err", "wb") as errors,  # noqa: ASYNC230 - a test's own file
         ):
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "clawd", "daemon", "run", "--home", str(self.home)),
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=errors,
-                env={**self._environ, "NOTIFY_SOCKET": str(self.home / "notify")},
+                env={**self._environ, "NOTIFY_SOCKET": f"{folder}/notify"},
+                umask=self._umask,
             )
             async with asyncio.timeout(SECONDS):
                 await self._ready(channel, self._process)
@@ -111,6 +118,15 @@ class RunningDaemon:
     async def stop(self) -> int:
         """End it with SIGTERM and wait; the exit code."""
         return await self._end(signal.SIGTERM)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal and wait for nothing."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    async def gone(self) -> int:
+        """Wait until it has ended by itself; the exit code, negative for a signal's number."""
+        return await self._end(None)
 
     async def kill(self) -> None:
         """End it with SIGKILL: no handler runs, nothing is flushed."""
@@ -227,12 +243,13 @@ class RunningDaemon:
                         async with self._arrived:
                             self._arrived.notify_all()
 
-    async def _end(self, number: int) -> int:
+    async def _end(self, number: int | None) -> int:
         process = self._process
         if process is None:
             return 0
-        with suppress(ProcessLookupError):
-            process.send_signal(number)
+        if number is not None:
+            with suppress(ProcessLookupError):
+                process.send_signal(number)
         async with asyncio.timeout(SECONDS):
             await process.wait()
         if self._reading is not None:
@@ -245,8 +262,6 @@ class RunningDaemon:
 
 def _notifications(path: Path) -> socket.socket:
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-    with suppress(FileNotFoundError):
-        path.unlink()
     channel.bind(str(path))
     return channel
 
