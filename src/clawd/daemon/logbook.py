@@ -57,9 +57,9 @@ class Logbook:
         line = b'{"level":"%s",%s\n' % (level.encode(), published.encoded()[1:])
         workspaces = [found for i in _parties(event) if (found := self._workspace(i)) is not None]
         for workspace in workspaces:
-            self._put(workspace / "logs" / "session.log", line)
+            self._put(workspace, line)
         if not workspaces or isinstance(event, Notice):
-            self._put(self._daemon, line)
+            self._put(None, line)
 
     def record(self, record: logging.LogRecord) -> None:
         """Log a record of Python's ``logging`` to the daemon's log."""
