@@ -209,6 +209,16 @@ def test_a_restarted_daemon(home: Home) -> None:
         leave(child)
 
 
+def test_bare_clawd_on_a_terminal_is_the_chat(shared: Home) -> None:
+    """Without a command, on a terminal: the chat."""
+    line = shared.line()
+    child: Any = pexpect.spawn(
+        line[0], line[1:], env=shared.environment, encoding="utf-8", timeout=15
+    )
+    child.expect_exact("/help")
+    leave(child)
+
+
 def test_it_starts_a_daemon(home: Home) -> None:
     """Without a daemon the chat starts one and says so."""
     with chatting(home) as child:

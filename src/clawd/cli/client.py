@@ -36,6 +36,10 @@ _BY_STATUS: dict[int, type[ClawdError]] = {
 }  # fmt: skip
 
 
+_BUSY = frozenset({"provider_busy", "provider_unreachable"})
+_OVER_TIME = frozenset({"timed_out", "provider_timeout", "provider_queue"})
+
+
 class Client:
     """Asks one daemon: a connection a request, because a command makes one or two.
 
@@ -150,13 +154,13 @@ def error_from(status: int, document: JSON) -> ClawdError:
 def failure(
     code: str, message: str, hint: str = "", otherwise: type[ClawdError] = ClawdError
 ) -> ClawdError:
-    """The error for a code: a provider's by its class, any other as ``otherwise``."""
-    if code == "provider_busy":
+    """The error for a code: a provider's in the class of its kind, any other as ``otherwise``."""
+    if code in _BUSY:
         return ProviderBusy(code, message, hint=hint, retryable=True)
+    if code in _OVER_TIME:
+        return TimedOut(code, message, hint=hint)
     if code.startswith("provider_"):
         return ProviderError(code, message, hint=hint)
-    if code == "timed_out":
-        return TimedOut(code, message, hint=hint)
     return otherwise(code, message, hint=hint)
 
 
