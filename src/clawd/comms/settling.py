@@ -60,9 +60,10 @@ class Settling:
         for message in current:
             if message.waits or self._post.waits.get(message.id):
                 await self.give_back(message, f"was not delivered to {message.to}: {reason}")
-        await self._post.mark(
-            [m for m in self._post.current(current) if m.waits], state="dead", reason=reason
-        )
+        for message in self._post.current(current):
+            if message.waits:
+                attempts = message.attempts + 1
+                await self._post.mark([message], state="dead", reason=reason, attempts=attempts)
 
     async def turn_cancelled(
         self, messages: Iterable[SessionMessage], answers: Iterable[SessionMessage], by: str
