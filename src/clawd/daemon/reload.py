@@ -158,6 +158,7 @@ class Reloader:
                 )
 
     async def _reload(self) -> None:
+        known = set(self._configuration.problems)
         if not await asyncio.to_thread(self._configuration.reload):
             for problem in self._configuration.problems:
                 self._notice(
@@ -170,7 +171,8 @@ class Reloader:
         text = "; ".join(changes) or "settings taken"
         self._notice(f"config.json reloaded: {text}", "config_reloaded")
         for problem in self._configuration.problems:
-            self._notice(problem, "config_problem", level="warning")
+            if problem not in known:
+                self._notice(problem, "config_problem", level="warning")
         if idle := self._configuration.idle():
             self._notice(idle, "config_inactive")
 

@@ -12,6 +12,7 @@ JSON = dict[str, Any]
 def write_config(home: Path, config: JSON) -> None:
     """Save a configuration as an editor does: whole, in place of the old one."""
     unfinished = home / ".config.json.new"
+    unfinished.touch(0o600)
     unfinished.write_text(json.dumps(config, indent=1), encoding="utf-8")
     unfinished.replace(home / "config.json")
 
