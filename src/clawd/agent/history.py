@@ -52,6 +52,21 @@ def mended(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
     return valid
 
 
+def sound(calls: Sequence[ToolCall]) -> tuple[ToolCall, ...]:
+    """The calls as a strict endpoint takes them back: arguments that are no JSON object are {}.
+
+    What the model really wrote is told to it in the call's result.
+    """
+    return tuple(
+        call
+        if _is_object(call.function.arguments)
+        else msgspec.structs.replace(
+            call, function=msgspec.structs.replace(call.function, arguments="{}")
+        )
+        for call in calls
+    )
+
+
 def calls_made(messages: Sequence[ChatMessage]) -> dict[str, tuple[str, bool]]:
     """The calls that have a result: id → the tool's name, and whether it succeeded."""
     names = {call.id: call.function.name for m in messages for call in m.tool_calls}
@@ -63,9 +78,11 @@ def calls_made(messages: Sequence[ChatMessage]) -> dict[str, tuple[str, bool]]:
 
 
 def _is_error(content: str) -> bool:
-    if not content.startswith('{"error":'):
-        return False
+    return content.startswith('{"error":') and _is_object(content)
+
+
+def _is_object(text: str) -> bool:
     try:
-        return isinstance(msgspec.json.decode(content), dict)
-    except msgspec.DecodeError:
+        return isinstance(msgspec.json.decode(text), dict)
+    except (msgspec.DecodeError, UnicodeEncodeError):
         return False

@@ -15,6 +15,7 @@ from typing import Protocol
 import msgspec
 
 from clawd import events
+from clawd.agent.history import sound
 from clawd.agent.repetition import Repetition
 from clawd.agent.tool import Toolset, parse_arguments
 from clawd.errors import ClawdError, ContextOverflow, GuardRefused, ProviderError
@@ -88,9 +89,11 @@ async def run_turn(
                 return Finished(reply.text)
             await _run_tools(turn, conversation, tools, reply.calls)
             turn.repetition.check(turn.id)
+        text = f"this turn reached its limit of {turn.max_model_calls} model calls"
+        _notice(turn, "model_calls_per_turn", text)
         raise GuardRefused(
             "model_calls_per_turn",
-            f"this turn reached its limit of {turn.max_model_calls} model calls",
+            text,
             limit=turn.max_model_calls,
             value=turn.max_model_calls,
             scope=f"turn {turn.id}",
@@ -127,7 +130,7 @@ async def _ask(
         if not reply.text and not reply.calls and not retried:
             retried = True
             continue
-        await conversation.keep(assistant(reply.text, reply.calls))
+        await conversation.keep(assistant(reply.text, sound(reply.calls)))
         if reply.finish == "length":
             _notice(turn, "answer_cut", "the answer was cut at the model's output limit")
         return reply

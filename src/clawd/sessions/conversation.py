@@ -9,9 +9,11 @@ from clawd.errors import ClawdError
 from clawd.ids import now
 from clawd.llm.port import ChatModel, ChatRequest
 from clawd.llm.tokens import estimate
-from clawd.messages import JSON, ChatMessage, system, user
+from clawd.messages import JSON, ChatMessage, Usage, system, user
 from clawd.sessions.records import TurnRecord
 from clawd.sessions.transcript import Transcript
+
+_DROPPED = "\n(The messages after this summary were dropped to make the conversation fit.)"
 
 
 class TurnConversation:
@@ -36,6 +38,7 @@ class TurnConversation:
         max_output_tokens: int | None,
         steered: Callable[[], list[TurnRecord]],
         notice: Callable[[str, str], object],
+        spent: Callable[[Usage], object],
     ) -> None:
         self._transcript = transcript
         self._turn = turn
@@ -50,14 +53,19 @@ class TurnConversation:
         self._max_output_tokens = max_output_tokens
         self._steered = steered
         self._notice = notice
+        self._spent = spent
         self._tool_tokens = -1
 
     async def request(self, tools: tuple[JSON, ...]) -> ChatRequest:
         """What to ask the model now; summarises first when history is past the threshold."""
         if self._tool_tokens < 0:
             self._tool_tokens = sum(estimate(str(tool)) for tool in tools)
-        if self._prompt_tokens + self._tool_tokens + self._transcript.tokens() > self._limit:
+        tokens = self._prompt_tokens + self._tool_tokens + self._transcript.tokens()
+        if tokens > self._window:
             await self.shrink()
+        elif tokens > self._limit:
+            # A summary costs a model call: not for a line or two that are past the threshold.
+            await self._compact(self._keep_recent, worth=self._limit // 10)
         return ChatRequest(
             model=self._model_name,
             messages=(self._prompt, *self._transcript.view(self._turn.id)),
@@ -83,24 +91,36 @@ class TurnConversation:
             await self._transcript.change(line, said, status="steered", ended_at=now())
 
     async def shrink(self) -> bool:
-        """Let a summary stand for older history; False when there is nothing to shorten."""
+        """Let a summary stand for older history, if need be for more than is kept by rule.
+
+        False when there is nothing to shorten.
+        """
+        half = max(1, len(self._transcript.live()) // 2)
+        return await self._compact(min(self._keep_recent, half))
+
+    async def _compact(self, keep: int, *, worth: int = 0) -> bool:
         live = self._transcript.live()
-        messages = [kept.record.message for kept in live]
-        cut = cut_before(messages, min(self._keep_recent, max(1, len(messages) // 2)))
-        if cut == 0:
+        cut = cut_before([kept.record.message for kept in live], keep)
+        if cut == 0 or sum(kept.tokens for kept in live[:cut]) < worth:
             return False
         before = self._transcript.tokens()
-        older = messages[:cut]
-        if self._transcript.summary():
-            older = [system(self._transcript.summary()), *older]
+        older = [kept.record.message for kept in live[:cut]]
+        known = self._transcript.summary()
+        if known:
+            older = [system(known), *older]
         try:
-            text, _ = await summarise(self._model, self._model_name, older, room=self._window // 2)
+            text, usage = await summarise(
+                self._model, self._model_name, older, room=self._window // 2
+            )
         except ClawdError as error:
-            text = ""
+            # What an earlier summary says is still true; what came after it is lost to the model.
+            await self._transcript.summarised(live[cut - 1].record, known and known + _DROPPED)
             self._notice(
                 "compaction_failed",
                 f"summarising failed ({error.message}); the oldest messages were dropped",
             )
+            return True
+        self._spent(usage)
         await self._transcript.summarised(live[cut - 1].record, text)
         after = self._transcript.tokens()
         self._notice(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -27,6 +28,7 @@ from clawd.sessions.turns import TurnRunner, turn_envelope
 
 Mode = Literal["queue", "steer", "interrupt"]
 MAX_PROMPT_BYTES = 1024 * 1024
+_SETTLE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class Session:
         self._identity: Identity | None = None
         self._news: list[str] = []
         self._task: asyncio.Task[None] | None = None
+        self._ended = asyncio.Event()
         self._stopped_by = ""
         self._steers: list[TurnRecord] = []
         self._leaving = False
@@ -161,7 +164,7 @@ class Session:
 
     async def reset(self) -> str:
         """Begin another conversation; mail and tasks stay as they are."""
-        if self.running is not None:
+        if await self._in_turn():
             raise Refused(
                 "busy",
                 f"session {self.id} is in a turn",
@@ -186,7 +189,7 @@ class Session:
 
     async def compact(self) -> tuple[int, int]:
         """Summarise older history now; tokens of history before and after."""
-        if self.running is not None:
+        if await self._in_turn():
             raise Refused("busy", f"session {self.id} is in a turn", hint="wait until it ends")
         before = self.transcript.tokens()
         await self._runner.compact()
@@ -199,6 +202,14 @@ class Session:
     def tell(self, line: str) -> None:
         """One line for the next prompt: a visible session came or went."""
         self._news = [*self._news[-9:], line]
+
+    async def _in_turn(self) -> bool:
+        """Whether a turn runs; one that has said its last word is waited for."""
+        if self.running is not None and self._runner.settling:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_SETTLE_SECONDS):
+                    await self._ended.wait()
+        return self.running is not None
 
     async def identity(self) -> Identity:
         """The identity files as they are now."""
@@ -305,10 +316,13 @@ class Session:
 
     async def _run(self, turn: TurnRecord) -> None:
         self.running, self.since, self._stopped_by = turn, now(), ""
+        self._ended.clear()
         try:
             await self._to_its_end(turn)
         finally:
             self.running = self._task = self._runner.task = None
+            self._runner.settling = False
+            self._ended.set()
             for steer in self._steers:
                 self._services.bus.publish(turn_envelope(steer, self.id))
             self._steers = []

@@ -20,7 +20,7 @@ from clawd.comms.task_tools import TaskTools
 from clawd.comms.tools import MessageTools, SessionTools
 from clawd.config.schema import SessionSettings, ToolSettings, limits_for
 from clawd.errors import ClawdError, GuardRefused, Refused
-from clawd.events import Notice, RunFailed, RunStarted
+from clawd.events import Notice, RunFailed, RunStarted, UsageReported
 from clawd.ids import OPERATOR, now
 from clawd.lineage import begin
 from clawd.messages import ChatMessage, Usage, tool_result, user
@@ -55,11 +55,14 @@ class TurnRunner:
         self._services = services
         self.task: str | None = None
         """The task that the running turn works on."""
+        self.settling = False
+        """Whether the running turn has said its last word."""
         self._answers: list[SessionMessage] = []
 
     async def run(self, turn: TurnRecord) -> None:
         """Run an open turn of the transcript, and settle what comes of it."""
         async with self._services.gate.slot() as slot:
+            self.settling = False
             started = await self._start(turn)
             if started is None:
                 return
@@ -72,6 +75,7 @@ class TurnRunner:
             except Exception as error:  # noqa: BLE001 - settled like any failure, and shown
                 outcome = Failed(ClawdError("internal_error", f"{type(error).__name__}: {error}"))
                 self._emit_failed(started, outcome.error)
+            self.settling = True
             await self._settle(started, caller, run, outcome)
 
     async def cancelled(self, turn: TurnRecord, by: str) -> None:
@@ -175,11 +179,27 @@ class TurnRunner:
             self._emit_failed(turn, error)
             return Failed(error)
         prompt = await self._prompt()
-        conversation = self._conversation(turn, prompt, chosen)
+        conversation = self._conversation(turn, prompt, chosen, run)
         return await run_turn(run, chosen.model, conversation, self.toolset(caller))
 
-    def _conversation(self, turn: TurnRecord, prompt: str, chosen: Chosen) -> TurnConversation:
+    def _conversation(
+        self, turn: TurnRecord, prompt: str, chosen: Chosen, run: Turn | None = None
+    ) -> TurnConversation:
         settings = self._settings()
+
+        def spent(usage: Usage) -> None:
+            if run is not None:
+                run.usage += usage
+            self._services.emit(
+                UsageReported(
+                    session=settings.id,
+                    trace=turn.lineage.trace,
+                    run_id=turn.id,
+                    model=chosen.name,
+                    usage=usage,
+                )
+            )
+
         context = settings.context
         return TurnConversation(
             self._transcript,
@@ -196,6 +216,7 @@ class TurnRunner:
             notice=lambda code, text: self._services.emit(
                 Notice(session=settings.id, trace=turn.lineage.trace, code=code, text=text)
             ),
+            spent=spent,
         )
 
     async def compact(self) -> None:
