@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Literal
 
 from clawd.agent.tool import Toolset
-from clawd.bus.port import Envelope
+from clawd.bus.port import Envelope, Kind
 from clawd.comms.caller import Caller
 from clawd.comms.manager import Status
 from clawd.comms.post import expired
 from clawd.config.schema import SessionSettings
-from clawd.errors import Invalid, NotFound, Refused
+from clawd.errors import Invalid, NotFound, Refused, StorageError
 from clawd.events import Notice, PromptQueued
 from clawd.ids import OPERATOR, new_id, now
 from clawd.lineage import Lineage, begin
@@ -62,6 +62,7 @@ class Session:
         self._stopped_by = ""
         self._steers: list[TurnRecord] = []
         self._leaving = False
+        self._refusals = 0
         self._runner = TurnRunner(
             lambda: self.settings, workspace, self.transcript, self._prompt, self._steered, services
         )
@@ -319,6 +320,9 @@ class Session:
         self._ended.clear()
         try:
             await self._to_its_end(turn)
+            self._refusals = 0
+        except* StorageError as refused:
+            self._try_again_later(turn, refused.exceptions[0])
         finally:
             self.running = self._task = self._runner.task = None
             self._runner.settling = False
@@ -337,6 +341,24 @@ class Session:
             raise
         if self._stopped_by:
             await self._runner.cancelled(turn, self._stopped_by)
+
+    def _try_again_later(self, turn: TurnRecord, refused: BaseException) -> None:
+        """The disk took nothing: what asked for the turn is still there, and asks once more."""
+        self._refusals += 1
+        seconds = min(60.0, 2.0**self._refusals)
+        text = f"a turn of {self.id} waits {seconds:g} s for the disk: {refused}"
+        self._services.emit(Notice(session=self.id, code="storage", text=text, level="error"))
+        if turn.id in self.transcript.turns or turn.trigger.kind == "user":
+            waiting = [turn_envelope(turn, self.id)]
+        else:
+            kind: Kind = "task" if turn.trigger.kind == "task" else "message"
+            waiting = [Envelope(i, kind, self.id, turn.lineage) for i in turn.trigger.ids]
+
+        async def publish() -> None:
+            for envelope in waiting:
+                self._services.bus.publish(envelope)
+
+        self._services.clock.later(seconds, publish)
 
     async def drained(self, seconds: float) -> None:
         """Wait until the running turn has ended, or stop it when that takes too long.

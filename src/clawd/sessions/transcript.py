@@ -52,6 +52,12 @@ class Transcript:
         loaded = self._log.load()
         for record in loaded.records.values():
             self._fold(record)
+        for turn in self.turns.values():
+            if turn.status == "running":
+                # Nobody ended it: the daemon died while it ran.
+                self.turns[turn.id] = msgspec.structs.replace(
+                    turn, status="waiting", crashes=turn.crashes + 1
+                )
         return [str(problem) for problem in loaded.problems]
 
     async def append(self, *records: Record) -> None:

@@ -102,10 +102,8 @@ class TurnRunner:
 
     async def _start(self, turn: TurnRecord) -> TurnRecord | None:
         """Make the turn durable as running, with its user message when it is new."""
-        crashes = turn.crashes + (turn.status == "running")
-        if crashes >= MAX_STARTS:
-            error = Refused("attempts", f"the daemon died {crashes} times while this turn ran")
-            turn = await self._transcript.change(turn, crashes=crashes)
+        if turn.crashes >= MAX_STARTS:
+            error = Refused("attempts", f"the daemon died {turn.crashes} times while this turn ran")
             self._emit_failed(turn, error)
             await self._fail(turn, self._caller(turn), error)
             return None
@@ -122,7 +120,7 @@ class TurnRunner:
             status="running",
             lineage=turn.lineage,
             attempt=turn.attempt + 1,
-            crashes=crashes,
+            crashes=turn.crashes,
             started_at=turn.started_at or now(),
             usage=turn.usage,
         )
