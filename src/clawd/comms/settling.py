@@ -152,9 +152,10 @@ class Settling:
         )
 
     def _told(self, message: SessionMessage) -> bool:
+        # Of a message that was requeued since, what was told before says nothing.
         since = message.delivered_at or message.timestamp
         return any(
-            m.reply_to == message.id and m.type == "notice" and m.timestamp >= since
+            m.reply_to == message.id and m.type == "notice" and m.timestamp > since
             for m in self._post.box(message.from_).all()
         )
 
