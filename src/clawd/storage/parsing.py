@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import UnionType
@@ -17,10 +16,6 @@ _BOM = b"\xef\xbb\xbf"
 _BLANK = b" \t\r"
 _UNREADABLE = (ValueError, RecursionError)  # msgspec's own errors and UnicodeError are ValueErrors
 _scanner = json.JSONDecoder()
-
-# Closing brace, LF, opening brace: within one JSON value that never stands, so such an LF parts two
-# records. Where no LF is another kind, as many records as LFs means one record a line.
-_NO_BORDER = re.compile(rb"\n(?:(?<!\}\n)|(?!\{|\Z))")
 
 
 class Identified(Protocol):
@@ -64,19 +59,18 @@ class Parser(Generic[Record]):
 
     def all(self, piece: Piece) -> tuple[list[str], list[Record]] | None:
         """Ids and records of a piece in which every line is exactly one, otherwise ``None``."""
-        data = piece.data
-        if data is None or not piece.ended or not data.startswith(b"{"):
+        if piece.data is None or not piece.ended:
             return None
-        if _NO_BORDER.search(data) is not None:
-            return None
+        lines = piece.data.split(b"\n")
+        lines.pop()  # what follows the last LF: nothing
         try:
-            if not data.isascii():
-                data.decode()  # the decoder does not look into fields that it does not know
-            records = self._decoder.decode_lines(data)
+            if not piece.data.isascii():
+                piece.data.decode()  # the decoder does not look into fields that it does not know
+            records = list(map(self._decoder.decode, lines))
         except _UNREADABLE:
             return None
         ids = [record.id for record in records]
-        if len(records) != data.count(b"\n") or not all(ids):
+        if not all(ids):
             return None
         if self.check is not None and any(map(self.check, records)):
             return None
