@@ -31,6 +31,7 @@ class Identity:
 
     files: tuple[IdentityFile, ...]
     signature: Signature
+    limits: IdentityLimits
 
     def prompt(self) -> list[tuple[str, str]]:
         """The parts of the system prompt, in order: heading and text, without the empty ones.
@@ -72,7 +73,7 @@ def read_identity(workspace: Path, limits: IdentityLimits) -> Identity:
         file = _read(workspace, name, limits.file_bytes, left)
         left -= len(file.text.encode())
         files.append(file)
-    return Identity(tuple(files), taken)
+    return Identity(tuple(files), taken, limits)
 
 
 def _read(workspace: Path, name: str, per_file: int, left: int) -> IdentityFile:

@@ -216,7 +216,11 @@ class Session:
         """The identity files as they are now."""
         limits = self._services.config().identity
         current = self._identity
-        if current is None or signature(self.workspace) != current.signature:
+        if (
+            current is None
+            or current.limits != limits
+            or signature(self.workspace) != current.signature
+        ):
             current = await asyncio.to_thread(read_identity, self.workspace, limits)
             known = set(self._identity.problems()) if self._identity else set()
             for problem in current.problems():
