@@ -81,6 +81,8 @@ class OpenAIChat:
             # They come from the environment and are nobody else's business.
             headers["OpenAI-Organization"] = headers["OpenAI-Project"] = openai.Omit()
         self._options: openai.RequestOptions = {"headers": headers}
+        # Whole, so that the client does not put it together for each request.
+        self._address = f"{self._client.base_url}chat/completions"
 
     async def stream(self, request: ChatRequest) -> AsyncIterator[TextDelta | Reply]:
         """Text as it comes, and the reply last; tried again as `docs/models.md` says.
@@ -191,7 +193,7 @@ class OpenAIChat:
         try:
             async with asyncio.timeout_at(limit):
                 return await self._client.post(
-                    "/chat/completions",
+                    self._address,
                     content=body,
                     stream=True,
                     cast_to=httpx2.Response,
