@@ -88,7 +88,8 @@ class TaskTools:
             )
         shown = [self._shown(task) for task in tasks]
         lines = [
-            f"{t.id}: {t.status}, {t.from_session} -> {t.to_session}: {t.task[:60]}" for t in tasks
+            f"- {t.id}: {t.status}, {t.from_session} -> {t.to_session}: {t.task[:60]}"
+            for t in tasks
         ]
         text = "\n".join([f"{len(tasks)} tasks:", *lines]) if tasks else "No tasks."
         return Answer(text, {"tasks": shown})

@@ -43,7 +43,7 @@ class MessageTools:
             }
             for e in self._comms.directory.find(self._caller.session, capability, query)
         ]
-        lines = [f"{a['id']} ({a['status']}): {a['description'] or a['name']}" for a in agents]
+        lines = [f"- {a['id']} ({a['status']}): {a['description'] or a['name']}" for a in agents]
         text = "\n".join([f"{len(agents)} sessions:", *lines]) if agents else "No session matches."
         return Answer(text, {"agents": agents})
 
@@ -251,7 +251,7 @@ class SessionTools:
     async def list_provider_templates(self) -> Answer:
         """List the provider templates that a new session can use."""
         templates = self._comms.host.templates()
-        lines = [f"{t['id']}: {t['name']}, default model {t['defaultModel']}" for t in templates]
+        lines = [f"- {t['id']}: {t['name']}, default model {t['defaultModel']}" for t in templates]
         return Answer("\n".join([f"{len(templates)} templates:", *lines]), {"templates": templates})
 
     @tool()

@@ -25,10 +25,10 @@ def help_text(names: Iterable[str]) -> str:
     listed = ", ".join(sorted(names))
     if not listed:
         return "I follow instructions that name a tool, but this session has no tools."
-    examples = "\n".join(f"  {example}" for example in _EXAMPLES)
+    examples = "\n".join(f"- {example}" for example in _EXAMPLES)
     return (
         "I cannot answer questions or hold a conversation. I follow instructions that say which "
-        f"tool to use, for example:\n{examples}\nMy tools here: {listed}."
+        f"tool to use, for example:\n\n{examples}\n\nMy tools here: {listed}."
     )
 
 
