@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -221,7 +222,7 @@ async def test_ping_pong_ends(start: Start, model: ScriptedModel) -> None:
     """M28: two that always answer stop at the limit, visibly, and the human can go on with both."""
     daemon = await start("a", "b", limits={"maxMessagesPerPair": 6})
     for name, other in (("a", "b"), ("b", "a")):
-        model.rule(name, lambda body, other=other: _always_answer(body, other))  # type: ignore[misc]
+        model.rule(name, partial(_always_answer, other=other))
     await daemon.say("a", "talk to b")
     notice = await daemon.until(
         lambda e: e["event"] == "notice" and e["code"] == "guard_messages_per_pair"
@@ -298,3 +299,37 @@ async def test_an_answer_stays_in_its_thread(start: Start, model: ScriptedModel)
     assert "replyTo" not in to_c
     assert to_c["threadId"] is None
     assert (await daemon.get(f"/api/messages/{sent['id']}"))["state"] == "answered"
+
+
+async def test_a_trace_has_only_so_many_turns(start: Start, model: ScriptedModel) -> None:
+    """R07: past ``maxTurnsPerTrace`` no turn starts; the limit is named, humans are served on."""
+    daemon = await start("a", "b", limits={"maxTurnsPerTrace": 4})
+    for name, other in (("a", "b"), ("b", "a")):
+        model.rule(name, partial(_always_answer, other=other))
+    await daemon.say("a", "talk to b")
+    notice = await daemon.until(
+        lambda e: e["event"] == "notice" and e["code"] == "guard_turns_per_trace"
+    )
+    await daemon.idle()
+    assert "the limit is 4" in notice["text"]
+    assert len(daemon.named("run_started")) == 4
+    states = [m["state"] for m in [*await mail(daemon, "a"), *await mail(daemon, "b")]]
+    assert set(states) <= {"read", "answered", "dead"}
+    assert "dead" in states
+    assert await daemon.say("b", "are you well?") == "sent"
+
+
+async def test_an_hour_has_only_so_many_turns(start: Start, model: ScriptedModel) -> None:
+    """Guards: past ``maxAutonomousTurnsPerHour`` only the human's own turns start."""
+    daemon = await start("a", "b", a=QUIET, b={"limits": {"maxAutonomousTurnsPerHour": 2}})
+    sent = [await send(daemon, "a", "b", f"message {number}") for number in range(3)]
+    await daemon.until(
+        lambda e: e["event"] == "notice" and e["code"] == "guard_autonomous_turns_per_hour"
+    )
+    await daemon.idle()
+    (told,) = await mail(daemon, "a")
+    assert told["content"].startswith(f"Message {sent[2]['id']} was not delivered to b: ")
+    assert await daemon.say("b", "hello") == "ok"
+    await daemon.post("/api/messages", to="b", content="from your human")
+    await model.until(lambda: len(model.of("b")) == 4)
+    await daemon.idle()

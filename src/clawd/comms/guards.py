@@ -29,6 +29,8 @@ class Guards:
         self._pairs: OrderedDict[str, Counter[frozenset[str]]] = OrderedDict()
         self._sends: dict[str, deque[float]] = {}
         self._created: dict[str, deque[float]] = {}
+        self._turns: OrderedDict[str, int] = OrderedDict()
+        self._autonomous: dict[str, deque[float]] = {}
 
     def count(self, message: SessionMessage) -> None:
         """Remember a message that is being stored, or was loaded from a file."""
@@ -82,6 +84,40 @@ class Guards:
                 "say more in one message, or use broadcast_message",
             )
         used.append(time.monotonic())
+
+    def turn(self, lineage: Lineage, session: str, *, own: bool) -> None:
+        """May this turn start? Counted when it may; ``own`` is one that the operator asked for."""
+        limits = self._limits(session)
+        begun = self._turns.get(lineage.trace, 0)
+        if begun >= limits.max_turns_per_trace and not own:
+            raise self._refused(
+                session,
+                lineage,
+                "turns_per_trace",
+                f"this trace has led to {begun} turns",
+                limits.max_turns_per_trace,
+                begun,
+                f"trace {lineage.trace}",
+                "a new line of the operator opens a new trace",
+            )
+        used = _recent(self._autonomous, session, 3600.0)
+        if len(used) >= limits.max_autonomous_turns_per_hour and not own:
+            raise self._refused(
+                session,
+                lineage,
+                "autonomous_turns_per_hour",
+                f"{session} began {len(used)} turns within an hour that no human asked for",
+                limits.max_autonomous_turns_per_hour,
+                len(used),
+                f"session {session}",
+                "requeue the message later, or raise limits.maxAutonomousTurnsPerHour",
+            )
+        self._turns[lineage.trace] = begun + 1
+        self._turns.move_to_end(lineage.trace)
+        while len(self._turns) > _TRACES:
+            self._turns.popitem(last=False)
+        if not own:
+            used.append(time.monotonic())
 
     def task(
         self, lineage: Lineage, creator: str, target: str, created: int, assigned: int

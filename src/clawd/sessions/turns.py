@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fnmatch
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from clawd.comms.models import SessionMessage
 from clawd.comms.settling import MAX_DELIVERIES
 from clawd.comms.task_tools import TaskTools
 from clawd.comms.tools import MessageTools, SessionTools
-from clawd.config.schema import SessionSettings, ToolSettings, limits_for
+from clawd.config.schema import SessionSettings, limits_for
 from clawd.errors import ClawdError, GuardRefused, Refused
 from clawd.events import Notice, RunFailed, RunStarted, UsageReported
 from clawd.ids import OPERATOR, now
@@ -26,6 +25,7 @@ from clawd.lineage import begin
 from clawd.messages import ChatMessage, Usage, tool_result, user
 from clawd.sessions.conversation import TurnConversation
 from clawd.sessions.gate import Slot
+from clawd.sessions.permission import permitted
 from clawd.sessions.records import Trigger, TurnRecord
 from clawd.sessions.services import Chosen, Services
 from clawd.sessions.transcript import Transcript
@@ -102,10 +102,9 @@ class TurnRunner:
 
     async def _start(self, turn: TurnRecord) -> TurnRecord | None:
         """Make the turn durable as running, with its user message when it is new."""
-        if turn.crashes >= MAX_STARTS:
-            error = Refused("attempts", f"the daemon died {turn.crashes} times while this turn ran")
-            self._emit_failed(turn, error)
-            await self._fail(turn, self._caller(turn), error)
+        if (refused := self._refused(turn)) is not None:
+            self._emit_failed(turn, refused)
+            await self._fail(turn, self._caller(turn), refused)
             return None
         text = await self._trigger_text(turn)
         if text is None:
@@ -142,6 +141,19 @@ class TurnRunner:
             )
         )
         return turn_now
+
+    def _refused(self, turn: TurnRecord) -> Refused | None:
+        """Why this turn may not start: it was started too often, or a bound forbids it."""
+        if turn.crashes >= MAX_STARTS:
+            return Refused("attempts", f"the daemon died {turn.crashes} times while this turn ran")
+        if turn.attempt:
+            return None
+        own = turn.trigger.kind == "user" or turn.lineage.path[-1:] == (OPERATOR,)
+        try:
+            self._services.comms.guards.turn(turn.lineage, self._settings().id, own=own)
+        except GuardRefused as refused:
+            return refused
+        return None
 
     def _cut_off(self, turn: str) -> list[ChatMessage]:
         """A result for each call that the daemon did not survive: it is never made again."""
@@ -340,13 +352,6 @@ class TurnRunner:
 def turn_envelope(turn: TurnRecord, session: str) -> Envelope:
     """The request to run an open turn of the transcript."""
     return Envelope(turn.id, "turn", session, turn.lineage)
-
-
-def permitted(tools: ToolSettings, name: str) -> bool:
-    """Whether ``tools.allow`` and ``tools.deny`` let a session use this tool."""
-    if any(fnmatch.fnmatchcase(name, pattern) for pattern in tools.deny):
-        return False
-    return tools.allow is None or any(fnmatch.fnmatchcase(name, pattern) for pattern in tools.allow)
 
 
 def _is_final(message: ChatMessage) -> bool:
