@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import threading
@@ -55,12 +56,20 @@ def _base32(value: int) -> str:
 
 def now() -> str:
     """The present time: UTC, ISO 8601, with milliseconds, as in ``2026-11-20T23:46:26.123Z``."""
-    return timestamp(time.time())
+    second, rest = divmod(time.time_ns(), 1_000_000_000)
+    return f"{_second(second)}.{rest // 1_000_000:03}Z"
 
 
 def timestamp(seconds: float) -> str:
     """A Unix time in seconds, written as clawd writes times."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    second, rest = divmod(round(seconds * 1_000_000), 1_000_000)
+    return f"{_second(second)}.{rest // 1000:03}Z"
+
+
+@functools.lru_cache(maxsize=8)
+def _second(second: int) -> str:
+    # A turn asks for the time a dozen times within one second.
+    return datetime.fromtimestamp(second, UTC).isoformat(timespec="seconds")[:-6]
 
 
 def seconds_of(text: str) -> float:
