@@ -11,7 +11,7 @@ import logging.handlers
 import os
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -104,7 +104,8 @@ class Logbook:
         for workspace, listed in lines.items():
             path = workspace / "logs" / "session.log" if workspace else self._daemon
             try:
-                self._write(path, b"".join(listed))
+                for piece in _pieces(listed, self._settings().max_bytes):
+                    self._write(path, piece)
             except OSError:
                 # A log that cannot be written must never stop what it tells of.
                 self._close(path)
@@ -148,6 +149,20 @@ class Logbook:
         descriptor = self._files.pop(path, None)
         if descriptor is not None:
             os.close(descriptor)
+
+
+def _pieces(lines: list[bytes], most: int) -> Iterator[bytes]:
+    """Whole lines joined to about ``most`` bytes each, so that what is rotated stays bounded."""
+    piece: list[bytes] = []
+    size = 0
+    for line in lines:
+        piece.append(line)
+        size += len(line)
+        if size > most:
+            yield b"".join(piece)
+            piece, size = [], 0
+    if piece:
+        yield b"".join(piece)
 
 
 def _parties(event: Event) -> tuple[str, ...]:
