@@ -142,3 +142,13 @@ async def test_what_could_not_be_stored_counts_for_nothing(
         await comms.post.send(caller, "b", "one too many")
     assert refused.value.facts["value"] == 4
     assert refused.value.facts["retryable"] is False
+
+
+async def test_a_long_final_text_is_cut_to_a_message(comms: SessionCommsManager) -> None:
+    """A final text over the limit of a message still answers, and says where the rest is."""
+    _, turn = await asked(comms, kind="request")
+    await comms.settling.turn_finished(turn, "é" * 1_000_000)
+    (answer,) = told(comms)
+    assert answer.startswith("éé")
+    assert len(answer.encode()) < 256 * 1024 + 200
+    assert answer.endswith("the whole text is the last output of b]")

@@ -91,3 +91,11 @@ def check_ttl(seconds: float | None) -> None:
             f"ttl_seconds {seconds:g} is not more than 0 and at most {MAX_TTL_SECONDS}",
             hint="leave it out to let the message live on",
         )
+
+
+def cut(text: str, limit: int, remark: str) -> str:
+    """The text when it has at most so many bytes in UTF-8; else its beginning and the remark."""
+    data = text.encode(errors="replace")
+    if len(data) <= limit:
+        return text
+    return f"{data[:limit].decode(errors='ignore')}\n{remark}"

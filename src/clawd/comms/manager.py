@@ -73,7 +73,7 @@ class SessionCommsManager:
         self.directory = Directory()
         self.guards = Guards(limits, emit)
         self.post = Post(self.directory, self.guards, bus, writer, emit, limits)
-        self.settling = Settling(self.post, self.guards, clock.later)
+        self.settling = Settling(self.post, self.guards, clock.later, limits)
         self.board = TaskBoard(state / "tasks.jsonl", writer)
         self.tasks = Assignments(
             self.board,
@@ -109,6 +109,7 @@ class SessionCommsManager:
     async def resume(self) -> None:
         """After a start: publish again what is unread and unfinished, tell what was not told."""
         await self.sweep()
+        self.settling.resume()
         for box in list(self.post.boxes()):
             self.post.wake_all(box.owner)
         await self.tasks.resume()

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 
 from clawd.comms.caller import Caller
+from clawd.comms.checks import cut
 from clawd.comms.guards import Guards
 from clawd.comms.models import MessageType, SessionMessage
 from clawd.comms.post import Post, as_answer, expired
+from clawd.config.schema import Limits
 from clawd.errors import Refused
 from clawd.ids import new_id, now, seconds_of
 
@@ -27,8 +29,10 @@ class Settling:
         post: Post,
         guards: Guards,
         later: Callable[[float, Callable[[], Awaitable[object]]], object],
+        limits: Callable[[str], Limits],
     ) -> None:
         self._post = post
+        self._limits = limits
         self._guards = guards
         self._later = later
         post.has_a_time = self._expires
@@ -44,7 +48,10 @@ class Settling:
                 # Answered by a send whose daemon died before it was noted.
                 await self._post.answered(message)
             elif text.strip() and self._post.has_box(message.from_):
-                await self._post.store(_final_text(caller, message, text))
+                limit = self._limits(caller.session).max_message_bytes
+                whole = f"the whole text is the last output of {caller.session}"
+                answer = cut(text, limit, f"[clawd: cut at {limit} bytes; {whole}]")
+                await self._post.store(_final_text(caller, message, answer))
             else:
                 await self.give_back(
                     message, f"was read by {message.to}, whose turn ended without an answer"
@@ -116,6 +123,13 @@ class Settling:
             state="held",
             reason=f"session {owner} was removed",
         )
+
+    def resume(self) -> None:
+        """After a start: mail that expires later does so in time."""
+        for box in self._post.boxes():
+            for message in box.all():
+                if message.waits and message.ttl_seconds is not None:
+                    self._expires(message)
 
     async def sweep(self) -> None:
         """Let messages expire whose time has passed, and tell their senders."""

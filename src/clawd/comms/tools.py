@@ -6,7 +6,7 @@ from typing import Any
 
 from clawd.agent.tool import Answer, tool
 from clawd.comms.caller import Caller
-from clawd.comms.checks import check_priority
+from clawd.comms.checks import check_content, check_priority
 from clawd.comms.creation import SessionCreation
 from clawd.comms.manager import SessionCommsManager
 from clawd.comms.models import public
@@ -210,6 +210,9 @@ class MessageTools:
             message_id: the id of the message, or a list of ids
             note: a short remark that the sender can see
         """
+        if note:
+            limit = self._comms.limits(self._caller.session).max_message_bytes
+            check_content(note, limit, "note")
         ids = [message_id] if isinstance(message_id, str) else message_id
         box = self._comms.post.box(self._caller.session)
         messages = [box.get(i) for i in ids]
