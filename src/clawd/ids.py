@@ -62,8 +62,7 @@ def now() -> str:
 
 def timestamp(seconds: float) -> str:
     """A Unix time in seconds, written as clawd writes times."""
-    second, rest = divmod(round(seconds * 1_000_000), 1_000_000)
-    return f"{_second(second)}.{rest // 1000:03}Z"
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 @functools.lru_cache(maxsize=8)
