@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from clawd.testing.daemon import RunningDaemon, Start
-from clawd.testing.homes import lines_of, write_config
+from clawd.testing.homes import latest, lines_of, write_config
 from clawd.testing.model import ScriptedModel, call, say
 
 HOUSE: dict[str, Any] = {
@@ -204,3 +204,36 @@ async def test_each_session_calls_its_own_endpoint(tmp_path: Path) -> None:
         assert (to_east.model, to_east.key) == ("east-large", "sk-key-of-east")
         assert (to_west.model, to_west.key) == ("west-small", "sk-key-of-west")
     assert len(lines_of(home / "workspaces/e/history.jsonl")) > 1
+
+
+async def test_a_session_that_comes_back_gets_its_mail(start: Start, model: ScriptedModel) -> None:
+    """K20: mail of a session that was taken out is held, its sender told; it is not lost."""
+    daemon = await start("a", "b", **{n: {"a2a": {"wakeOnMessage": False}} for n in "ab"})
+    text = "held for you"
+    sent = await daemon.tool("a", "send_message_to_session", target_session="b", message=text)
+    config = json.loads((daemon.home / "config.json").read_text())
+    entry = config["sessions"].pop("b")
+    write_config(daemon.home, config)
+    await daemon.until(lambda e: e["event"] == "session_removed" and e["session"] == "b")
+    (told,) = (await daemon.get("/api/messages", session="a"))["items"]
+    assert told["content"] == f"Message {sent['id']} is held: session b was removed"
+    (held,) = latest(daemon.home / "workspaces/b/session_messages.jsonl")
+    assert held["state"] == "held"
+
+    config["sessions"]["b"] = entry | {"a2a": {"wakeOnMessage": True}}
+    write_config(daemon.home, config)
+    await model.until(lambda: len(model.of("b")) == 1)
+    await daemon.idle()
+    assert text in model.of("b")[0].messages[-1]["content"]
+    assert (await daemon.get(f"/api/messages/{sent['id']}"))["state"] == "read"
+
+
+async def test_mail_wakes_once_waking_is_allowed(start: Start, model: ScriptedModel) -> None:
+    """Comms, life: mail that waited while nothing woke its session does so from then on."""
+    daemon = await start("a", "b", b={"a2a": {"wakeOnMessage": False}})
+    await daemon.tool("a", "send_message_to_session", target_session="b", message="waiting")
+    config = json.loads((daemon.home / "config.json").read_text())
+    del config["sessions"]["b"]["a2a"]
+    write_config(daemon.home, config)
+    await model.until(lambda: len(model.of("b")) == 1)
+    await daemon.idle()
