@@ -15,6 +15,7 @@ import gc
 import itertools
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -29,7 +30,11 @@ HERE = Path(__file__).parent
 SESSIONS = 100
 TURNS = 200
 TOOL = {"clawd": "read_session_messages", "openai": "noop"}
-CASES = tuple(os.environ.get("CASES", "text,tools,at once").split(","))
+CASES = {
+    "text": f"no tool call, {TURNS} in sequence",
+    "tools": f"five tool calls, {TURNS} in sequence",
+    "at once": f"five tool calls, {SESSIONS} sessions at once",
+}
 Turn = Callable[[str, str], Awaitable[str]]
 
 
@@ -120,19 +125,11 @@ def compare(folder: str, rounds: int) -> str:
         endpoint.terminate()
         endpoint.wait()
     rows = []
-    for case, name in zip(
-        CASES,
-        (
-            f"no tool call, {TURNS} in sequence",
-            f"five tool calls, {TURNS} in sequence",
-            f"five tool calls, {SESSIONS} sessions at once",
-        ),
-        strict=True,
-    ):
+    for case, name in CASES.items():
         for index, unit in ((0, "CPU"), (1, "wall")):
             mine = [found[case][index] * 1e3 for found in results["clawd"]]
             other = [found[case][index] * 1e3 for found in results["openai"]]
-            middle = [sorted(values)[len(values) // 2] for values in (mine, other)]
+            middle = [statistics.median(values) for values in (mine, other)]
             rows.append(
                 (
                     name,
@@ -144,7 +141,7 @@ def compare(folder: str, rounds: int) -> str:
             )
         if case == "at once":
             per_second = [[1 / found[case][1] for found in results[s]] for s in ("clawd", "openai")]
-            middle = [sorted(values)[len(values) // 2] for values in per_second]
+            middle = [statistics.median(values) for values in per_second]
             rows.append(
                 (
                     name,
