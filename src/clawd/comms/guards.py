@@ -28,7 +28,6 @@ class Guards:
         self._emit = emit
         self._pairs: OrderedDict[str, Counter[frozenset[str]]] = OrderedDict()
         self._sends: dict[str, deque[float]] = {}
-        self._created: dict[str, deque[float]] = {}
         self._turns: OrderedDict[str, int] = OrderedDict()
         self._autonomous: dict[str, deque[float]] = {}
 
@@ -171,13 +170,15 @@ class Guards:
                 "choose another session, or wait",
             )
 
-    def creation(self, lineage: Lineage, creator: str, depth: int, alive: int) -> None:
-        """May this session create another? ``depth`` is the one that the new one would have."""
+    def creation(self, lineage: Lineage, creator: str, depth: int, alive: int, recent: int) -> None:
+        """May this session create another? ``depth`` is the one that the new one would have.
+
+        ``alive`` are made by any session; ``recent`` by this one within an hour.
+        """
         self._hops(lineage, creator)
         if creator == OPERATOR:
             return
         limits = self._limits(creator)
-        used = _recent(self._created, creator, 3600.0)
         for code, limit, value, text in (
             (
                 "sessions_alive",
@@ -194,8 +195,8 @@ class Guards:
             (
                 "sessions_per_hour",
                 limits.max_sessions_per_hour,
-                len(used),
-                f"{creator} created {len(used)} within an hour",
+                recent,
+                f"{creator} created {recent} within an hour",
             ),
         ):
             if value >= limit:
@@ -209,7 +210,6 @@ class Guards:
                     f"session {creator}",
                     "use the sessions that exist (list_agents)",
                 )
-        used.append(time.monotonic())
 
     def _hops(self, lineage: Lineage, session: str) -> None:
         limit = self._limits(session).max_hops

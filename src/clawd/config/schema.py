@@ -111,7 +111,8 @@ class Config(Record):
         """The template that serves a session; an inline provider makes one, ``inline:<id>``."""
         choice = session.provider
         if choice.endpoint is None:
-            return self.provider_templates[choice.template or self.default_template]
+            name = choice.template or self.default_template
+            return self.provider_templates.get(name) or _gone(name, choice.model or "unknown")
         model = choice.model or ""  # ProviderChoice has checked that there is one
         return ProviderTemplate(
             id=f"inline:{session.id}",
@@ -147,4 +148,15 @@ def limits_for(config: Config, session: SessionSettings) -> Limits:
         return config.limits
     return config.limits.model_copy(
         update={name: getattr(own, name) for name in own.model_fields_set}
+    )
+
+
+def _gone(name: str, model: str) -> ProviderTemplate:
+    """What stands for a template that was taken out while a session made at run time uses it."""
+    return ProviderTemplate(
+        id=name,
+        description="not in config.json",
+        endpoint="http://template-is-gone.invalid",
+        available_models=(model,),
+        default_model=model,
     )

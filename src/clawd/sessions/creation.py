@@ -69,7 +69,11 @@ def settings_for(
     settings = parse_session(wanted.id, entry)
     for finding in check_session(config, settings):
         if finding.severity == "error":
-            raise Invalid("invalid_session", finding.message, hint=finding.hint)
+            raise Invalid(
+                "invalid_session",
+                finding.message,
+                hint=finding.hint or "list_provider_templates shows what there is",
+            )
     return settings
 
 
@@ -96,10 +100,11 @@ def make_workspace(folder: Path, wanted: SessionCreation) -> None:
             atomic_write(unfinished / name, contents[name].encode())
         unfinished.rename(folder)
         sync_folder(folder.parent)
-    except OSError as error:
+    except (OSError, StorageError) as error:
         shutil.rmtree(unfinished, ignore_errors=True)
+        why = error.message if isinstance(error, StorageError) else error.strerror
         raise StorageError(
             "workspace_not_made",
-            f"{folder} cannot be made: {error.strerror}",
+            f"{folder} cannot be made: {why}",
             hint="check the folder's owner, mode and disk",
         ) from None

@@ -8,22 +8,24 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
+
 from clawd.comms.caller import Caller
 from clawd.comms.creation import SessionCreation
 from clawd.comms.directory import Entry
 from clawd.comms.mailbox import FILE_NAME as MAILBOX
 from clawd.comms.manager import SessionCommsManager, Status
 from clawd.comms.models import AsyncTask
-from clawd.config.loader import parse_session
 from clawd.config.output import session_json
 from clawd.config.schema import Config, SessionSettings
-from clawd.errors import Invalid, NotFound, Refused
+from clawd.errors import Invalid, Refused
 from clawd.events import Notice, SessionChanged, SessionCreated, SessionRemoved
 from clawd.ids import OPERATOR, now
 from clawd.messages import JSON
 from clawd.sessions.creation import make_workspace, settings_for
+from clawd.sessions.entries import check_model, entry_of
 from clawd.sessions.models import ConfiguredModels, public_template
-from clawd.sessions.overlay import merged, overlay_record
+from clawd.sessions.overlay import overlay_record, still_valid, wanted_settings, with_overlay
 from clawd.sessions.registry import Registry, SessionRecord
 from clawd.sessions.services import Services
 from clawd.sessions.session import Session
@@ -88,7 +90,7 @@ class SessionManager:
     def load(self, config: Config) -> list[str]:
         """Open every configured and created session (blocking, at start); problems in words."""
         problems = self._registry.load()
-        for settings in self._wanted(config).values():
+        for settings in wanted_settings(config, self._registry).values():
             problems += self._open(settings)
         return problems
 
@@ -96,6 +98,7 @@ class SessionManager:
         """Let the loaded sessions run."""
         for session in self._sessions.values():
             self._start(session)
+        self._services.clock.later(0, self._forget_outdated)
 
     async def apply(self, config: Config) -> list[str]:
         """Bring the sessions in line with a new configuration; the changes in words.
@@ -104,7 +107,8 @@ class SessionManager:
         the rest.
         """
         async with self._changing:
-            wanted = self._wanted(config)
+            await self._forget_outdated()
+            wanted = wanted_settings(config, self._registry)
             changes: list[str] = []
             for session_id, settings in wanted.items():
                 current = self._sessions.get(session_id)
@@ -151,18 +155,8 @@ class SessionManager:
 
     async def outputs(self, session_id: str, limit: int) -> list[JSON]:
         """The latest final texts of a session, oldest first."""
-        records = self.get(session_id).transcript.records()
-        finals = [
-            r
-            for r in records
-            if r.message.role == "assistant"
-            and r.message.content
-            and not r.message.tool_calls
-            and not r.partial
-        ]
-        return [
-            {"time": r.time, "turn": r.turn, "text": r.message.content} for r in finals[-limit:]
-        ]
+        finals = self.get(session_id).transcript.finals()[-limit:]
+        return [{"time": r.time, "turn": r.turn, "text": r.message.content} for r in finals]
 
     async def stop_work(self, task: AsyncTask) -> None:
         """Stop the turn that works on this task, if one runs."""
@@ -187,7 +181,8 @@ class SessionManager:
             depth = (parent.depth if parent else 0) + 1
             alive = len([r for r in self._registry.created() if r.created_by != OPERATOR])
             lineage = caller.lineage.step(caller.turn, caller.session)
-            self._comms.guards.creation(lineage, caller.session, depth, alive)
+            recent = self._registry.recent(caller.session, 3600.0)
+            self._comms.guards.creation(lineage, caller.session, depth, alive, recent)
             folder = self._home / settings.workspace
             await asyncio.to_thread(make_workspace, folder, wanted)
             record = SessionRecord(
@@ -229,9 +224,8 @@ class SessionManager:
                     f"session {session_id!r} stands in config.json",
                     hint="remove it there",
                 )
-            await self._registry.put(
-                SessionRecord(id=session_id, time=now(), settings={}, removed=True)
-            )
+            gone = msgspec.structs.replace(record, settings={}, removed=True)
+            await self._registry.put(gone)
         await self._close(session_id)
 
     async def change(self, session_id: str, changes: JSON) -> Session:
@@ -241,8 +235,8 @@ class SessionManager:
             record = overlay_record(
                 self._services.config(), session.settings, self._registry.get(session_id), changes
             )
-            settings = self._with_overlay(self._services.config(), session.settings.id, record)
-            settings_problem(self._services.config(), settings)
+            settings = with_overlay(self._services.config(), session.id, record)
+            check_model(self._services.config(), settings)
             await self._registry.put(record)
             self._configure(session, settings)
             return session
@@ -251,27 +245,13 @@ class SessionManager:
         """The entry of a session as it would stand in ``config.json``."""
         return session_json(self.get(session_id).settings)
 
-    def _wanted(self, config: Config) -> dict[str, SessionSettings]:
-        wanted: dict[str, SessionSettings] = {}
-        for session_id in config.sessions:
-            wanted[session_id] = self._with_overlay(
-                config, session_id, self._registry.get(session_id)
-            )
-        taken = {session_id.lower() for session_id in wanted}
-        for record in self._registry.created():
-            if record.id.lower() not in taken:
-                wanted[record.id] = parse_session(record.id, record.settings)
-        return wanted
-
-    def _with_overlay(
-        self, config: Config, session_id: str, record: SessionRecord | None
-    ) -> SessionSettings:
-        configured = config.sessions.get(session_id)
-        if configured is None:
-            if record is None:
-                raise NotFound("unknown_session", f"there is no session {session_id!r}")
-            return parse_session(session_id, record.settings)
-        return merged(configured, record)
+    async def _forget_outdated(self) -> None:
+        """Drop for good what the operator has since edited in ``config.json``."""
+        for session_id, configured in self._services.config().sessions.items():
+            record = self._registry.get(session_id)
+            current = still_valid(configured, record) if record is not None else None
+            if current is not record and current is not None:
+                await self._registry.put(current)
 
     def _open(self, settings: SessionSettings, created_by: str | None = None) -> list[str]:
         record = self._registry.get(settings.id)
@@ -367,31 +347,3 @@ class SessionManager:
         for session in self._sessions.values():
             if self._comms.directory.visible(session.id, entry):
                 session.tell(f"Gone since your last turn: {entry.id}")
-
-
-def settings_problem(config: Config, settings: SessionSettings) -> None:
-    """``Invalid`` when the model that a session names is not offered by its template."""
-    template = config.template_of(settings)
-    model = settings.provider.model
-    if model is not None and model not in template.available_models:
-        raise Invalid(
-            "unknown_model",
-            f"{model!r} is not offered by template {template.id!r}",
-            hint=f"models: {', '.join(template.available_models)}",
-        )
-
-
-def entry_of(settings: SessionSettings) -> Entry:
-    """What others may know of a session with these settings."""
-    return Entry(
-        settings.id,
-        settings.name,
-        settings.description,
-        settings.role,
-        tuple(settings.capabilities),
-        settings.a2a.organization,
-        settings.enabled,
-        settings.a2a.enabled,
-        settings.a2a.hidden_from_agents,
-        settings.a2a.wake_on_message,
-    )

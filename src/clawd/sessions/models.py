@@ -65,6 +65,12 @@ class ConfiguredModels:
         """The model for a session's next turn; ``ProviderError`` when its template is held."""
         config = self._config()
         template = config.template_of(settings)
+        if settings.provider.endpoint is None and template.id not in config.provider_templates:
+            raise ProviderError(
+                "template_missing",
+                f"session {settings.id} uses template {template.id!r}, which config.json has not",
+                hint="put the template back, or give the session another",
+            )
         name = settings.provider.model or template.default_model
         model = await self.of(template)
         fallback = config.provider_templates.get(config.fallback_of(settings) or "")

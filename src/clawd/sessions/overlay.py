@@ -7,10 +7,10 @@ from typing import Any
 from clawd.config.loader import parse_session
 from clawd.config.output import session_json
 from clawd.config.schema import Config, SessionSettings
-from clawd.errors import Invalid
+from clawd.errors import Invalid, NotFound
 from clawd.ids import now
 from clawd.messages import JSON
-from clawd.sessions.registry import SessionRecord
+from clawd.sessions.registry import Registry, SessionRecord
 
 _PLACES = {"hiddenFromAgents": ("a2a", "hiddenFromAgents"), "model": ("provider", "model")}
 _KINDS = {"hiddenFromAgents": bool, "model": str}
@@ -36,7 +36,7 @@ def overlay_record(
             _put(settings, key, value)
         return SessionRecord(
             id=record.id,
-            time=now(),
+            time=record.time,
             settings=settings,
             created=True,
             created_by=record.created_by,
@@ -59,6 +59,44 @@ def merged(configured: SessionSettings, record: SessionRecord | None) -> Session
         if key in _PLACES and _get(entry, key) == record.base.get(key):
             _put(entry, key, value)
     return parse_session(configured.id, entry)
+
+
+def still_valid(configured: SessionSettings, record: SessionRecord) -> SessionRecord:
+    """The record without the keys that were edited in the configuration since; itself, if none.
+
+    Such a key is the configuration's from then on, even when it is edited back later.
+    """
+    if record.created:
+        return record
+    entry = session_json(configured)
+    kept = {k: v for k, v in record.settings.items() if _get(entry, k) == record.base.get(k)}
+    if len(kept) == len(record.settings):
+        return record
+    base = {key: record.base.get(key) for key in kept}
+    return SessionRecord(id=record.id, time=now(), settings=kept, base=base)
+
+
+def wanted_settings(config: Config, registry: Registry) -> dict[str, SessionSettings]:
+    """The sessions that there should be: the configured, and those made at run time."""
+    wanted = {
+        session_id: with_overlay(config, session_id, registry.get(session_id))
+        for session_id in config.sessions
+    }
+    taken = {session_id.lower() for session_id in wanted}
+    for record in registry.created():
+        if record.id.lower() not in taken:
+            wanted[record.id] = parse_session(record.id, record.settings)
+    return wanted
+
+
+def with_overlay(config: Config, session_id: str, record: SessionRecord | None) -> SessionSettings:
+    """The settings in force of one session; ``NotFound`` when nobody knows of it."""
+    configured = config.sessions.get(session_id)
+    if configured is not None:
+        return merged(configured, record)
+    if record is None:
+        raise NotFound("unknown_session", f"there is no session {session_id!r}")
+    return parse_session(session_id, record.settings)
 
 
 def _get(entry: JSON, key: str) -> Any:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from clawd.ids import seconds_of
 from clawd.messages import JSON
 from clawd.storage.jsonl import Log
 from clawd.storage.writer import Writer
@@ -15,6 +17,7 @@ from clawd.storage.writer import Writer
 class SessionRecord(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """One line of ``state/sessions.jsonl``; the last line for an id wins.
 
+    ``time`` is when a created session was made, or an overlay was last changed.
     ``settings`` is an entry of ``sessions`` as it would stand in ``config.json`` when ``created``
     is true; otherwise only the keys that a command changed. ``base`` holds what the configuration
     said under those keys then: an edit there wins.
@@ -48,6 +51,12 @@ class Registry:
         return [
             record for record in self._records.values() if record.created and not record.removed
         ]
+
+    def recent(self, creator: str, seconds: float) -> int:
+        """How many sessions this one made so lately, those that are gone again too."""
+        since = time.time() - seconds
+        made = (record for record in self._records.values() if record.created_by == creator)
+        return sum(seconds_of(record.time) > since for record in made)
 
     def get(self, session_id: str) -> SessionRecord | None:
         """What was said of a session."""

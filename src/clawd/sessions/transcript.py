@@ -107,6 +107,17 @@ class Transcript:
         """The messages of the current conversation, those behind a summary too."""
         return [kept.record for kept in self._messages]
 
+    def finals(self) -> list[MessageRecord]:
+        """The last words of the turns of the current conversation."""
+        return [
+            record
+            for record in self.records()
+            if record.message.role == "assistant"
+            and record.message.content
+            and not record.message.tool_calls
+            and not record.partial
+        ]
+
     def live(self) -> list[Kept]:
         """The messages that no summary stands for."""
         if self._summary is None:
