@@ -142,13 +142,17 @@ class RunningDaemon:
 
     async def ask(self, method: str, path: str, **options: Any) -> JSON:
         """One request; raises ``ApiError``."""
-        if self._client is None:
-            raise RuntimeError("the daemon does not run")
-        response = await self._client.request(method, path, **options)
+        response = await self.raw(method, path, **options)
         body: JSON = response.json()
         if response.status_code >= 400:
             raise ApiError(response.status_code, body)
         return body
+
+    async def raw(self, method: str, path: str, **options: Any) -> httpx2.Response:
+        """One request as it stands; its answer, whatever the status."""
+        if self._client is None:
+            raise RuntimeError("the daemon does not run")
+        return await self._client.request(method, path, **options)
 
     async def tool(self, session: str, name: str, /, **arguments: Any) -> JSON:
         """Call a tool as a session; its facts, or its error object."""
