@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -13,6 +14,9 @@ MessageState = Literal[
 ]
 MessageType = Literal["message", "request", "task_result", "notice", "receipt"]
 TaskStatus = Literal["pending", "processing", "input_required", "completed", "failed", "cancelled"]
+
+MAX_TOGETHER = 1024 * 1024
+"""How many bytes of messages, as JSON, enter a conversation at once: a line holds twice that."""
 
 FINAL: frozenset[TaskStatus] = frozenset({"completed", "failed", "cancelled"})
 """The states that nothing changes."""
@@ -84,6 +88,16 @@ class AsyncTask(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True,
     def final(self) -> bool:
         """Whether it has ended."""
         return self.status in FINAL
+
+
+def fitting(messages: Sequence[SessionMessage], limit: int) -> int:
+    """How many of these, from the first on, take at most so many bytes as JSON; at least one."""
+    total = 0
+    for count, message in enumerate(messages):
+        total += len(msgspec.json.encode(message.content))
+        if total > limit and count:
+            return count
+    return len(messages)
 
 
 def public(record: SessionMessage | AsyncTask) -> dict[str, Any]:

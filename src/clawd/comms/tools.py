@@ -9,7 +9,7 @@ from clawd.comms.caller import Caller
 from clawd.comms.checks import check_content, check_priority
 from clawd.comms.creation import SessionCreation
 from clawd.comms.manager import SessionCommsManager
-from clawd.comms.models import public
+from clawd.comms.models import MAX_TOGETHER, fitting, public
 from clawd.comms.post import MAX_WAIT_SECONDS
 from clawd.errors import ClawdError, Invalid, NotFound
 from clawd.ids import OPERATOR
@@ -170,6 +170,9 @@ class MessageTools:
             before=before,
             limit=limit,
         )
+        # The newest that fit; what is left out stays unread.
+        count = fitting(found[::-1], MAX_TOGETHER // 2)
+        left, found = found[:-count], found[-count:]
         shown = [public(message) for message in found]
         if mark_as_read:
             await self._comms.post.read(found)
@@ -178,6 +181,8 @@ class MessageTools:
             if shown
             else "No messages."
         )
+        if left:
+            text += f" {len(left)} older ones did not fit: read on with before={found[0].id}."
         return Answer(text, {"messages": shown})
 
     @tool()

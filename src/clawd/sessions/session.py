@@ -12,6 +12,7 @@ from clawd.agent.tool import Toolset
 from clawd.bus.port import Envelope, Kind
 from clawd.comms.caller import Caller
 from clawd.comms.manager import Status
+from clawd.comms.models import MAX_TOGETHER, fitting
 from clawd.comms.post import expired
 from clawd.config.schema import SessionSettings
 from clawd.errors import Invalid, NotFound, Refused, StorageError
@@ -283,6 +284,10 @@ class Session:
                 (m for m in found if m and m.waits and not expired(m)),
                 key=lambda m: (-m.priority, m.id),
             )
+            count = fitting(waiting, MAX_TOGETHER)
+            for message in waiting[count:]:
+                self._services.comms.post.wake(message)
+            waiting = waiting[:count]
             ids = tuple(m.id for m in waiting)
             source = ", ".join(dict.fromkeys(m.from_ for m in waiting))
         if not ids:
