@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Protocol
 
 import msgspec
@@ -57,7 +57,6 @@ class EventStream:
         self._recent: deque[Published] = deque(maxlen=keep)
         self._viewers: set[Viewer] = set()
         self._observers: list[Observer] = []
-        self._keep = keep
         self._closed = False
         self.epoch = new_id("run").removeprefix("run-")
         self.seq = 0
@@ -85,14 +84,12 @@ class EventStream:
         ``limit`` is how far it may fall behind, beyond what is replayed. The viewer must be
         closed (it is a context manager).
         """
-        viewer = Viewer(self, wanted, limit if after is None else limit + self._keep)
+        viewer = Viewer(self, wanted, limit)
         if after is not None:
             oldest = self._recent[0].seq if self._recent else self.seq + 1
             if after < oldest - 1:
                 viewer.missed += oldest - 1 - after
-            for published in self._recent:
-                if published.seq > after:
-                    viewer.offer(published)
+            viewer.replay(published for published in self._recent if published.seq > after)
         self._viewers.add(viewer)
         if self._closed:
             viewer.close()
@@ -131,6 +128,12 @@ class Viewer:
         """Leave the stream; a reader that waits in ``next`` ends."""
         self._closed = True
         self._stream.forget(self)
+        self._arrived.set()
+
+    def replay(self, earlier: Iterable[Published]) -> None:
+        """Take what is wanted of earlier events, however many (called by the stream)."""
+        self._queue += [p for p in earlier if self._wanted is None or self._wanted(p.event)]
+        self._limit += len(self._queue)
         self._arrived.set()
 
     def offer(self, published: Published) -> None:
