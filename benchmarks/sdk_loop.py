@@ -31,7 +31,7 @@ class SdkLoop:
     """One client for all; each session is a list of messages."""
 
     def __init__(self, url: str) -> None:
-        self._client = openai.AsyncOpenAI(base_url=url, api_key="sk-0123456789abcdef")
+        self._client: Any = openai.AsyncOpenAI(base_url=url, api_key="sk-0123456789abcdef")
         self._histories: dict[str, list[Any]] = {}
 
     async def turn(self, session: str, model: str, text: str) -> str:
@@ -41,10 +41,10 @@ class SdkLoop:
         while True:
             said: list[str] = []
             calls: dict[int, Any] = {}
-            stream: Any = await self._client.chat.completions.create(
+            stream = await self._client.chat.completions.create(
                 model=model,
                 messages=messages,
-                tools=[NOOP],  # type: ignore[list-item]
+                tools=[NOOP],
                 stream=True,
                 stream_options={"include_usage": True},
             )
