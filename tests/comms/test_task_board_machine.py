@@ -58,14 +58,24 @@ class TaskBoard(RuleBasedStateMachine):
 
     tasks = Bundle("tasks")
 
-    @initialize()
-    def begin(self) -> None:
-        """An empty home."""
+    @initialize(target=tasks)
+    def begin(self) -> Any:
+        """A home with a few tasks, of which some wait for others."""
         self.loop = asyncio.new_event_loop()
         self.home = Path(tempfile.mkdtemp())
         self.states: dict[str, str] = {}
         self.verdicts: dict[str, str | None] = {}
         self.open_house()
+        made: list[str] = []
+        for creator, worker, needs in (("a", "b", 0), ("a", "c", 1), ("b", "c", 0), ("a", "b", 2)):
+            task = self.run(
+                self.comms.tasks.delegate(
+                    Caller(creator, begin()), worker, "work", depends_on=tuple(made[:needs])
+                )
+            )
+            self.states[task.id] = "pending"
+            made.append(task.id)
+        return multiple(*made)
 
     def open_house(self) -> None:
         """Load what is on disk, as a start does."""

@@ -134,6 +134,8 @@ class Assignments:
 
     async def publish(self, task: AsyncTask) -> None:
         """Put an open task on its way: to its worker's inbox, once what it depends on is done."""
+        if self.board.get(task.id).final:
+            return
         needed = [self.board.find(task_id) for task_id in task.depends_on]
         failed = next(
             (t for t in needed if t is None or (t.final and t.status != "completed")), None
@@ -262,12 +264,17 @@ class Assignments:
         self._tell(ended)
         self._bus.withdraw(ended.to_session, ended.id)
         for child in self.board.open_for(parent=ended.id):
-            await self._stop_work(await self.end(child, "cancelled", reason=PARENT_ENDED))
+            await self._cancel_child(child)
         await self._announce(ended)
         for dependant in self.board.open_for():
             if ended.id in dependant.depends_on and dependant.status == "pending":
                 await self.publish(dependant)
         return ended
+
+    async def _cancel_child(self, task: AsyncTask) -> None:
+        # What ended one may have ended another of them meanwhile.
+        if not self.board.get(task.id).final:
+            await self._stop_work(await self.end(task, "cancelled", reason=PARENT_ENDED))
 
     async def _announce(self, task: AsyncTask) -> None:
         """Tell the creator; the verdict stands, so what is in the way is tried again."""
@@ -283,8 +290,10 @@ class Assignments:
             parent = self.board.find(task.parent_task)
             if task.final:
                 await self._announce(task)
+            elif self.board.get(task.id).final:
+                continue
             elif parent is not None and parent.final:
-                await self.end(task, "cancelled", reason=PARENT_ENDED)
+                await self._cancel_child(task)
             else:
                 self._watch(task)
                 # What other tasks continue is not begun anew. A turn that was cut off is the
