@@ -157,7 +157,14 @@ class TaskBoard(RuleBasedStateMachine):
         worker = self.find(task).to_session
         if not self.bus.withdraw(worker, task):
             return
+        used = self.find(task).attempt
         started = self.run(self.comms.tasks.start(task))
+        if used == 3:
+            assert started is None
+            assert self.find(task).reason == "attempts"
+            self.states[task] = "failed"
+            self.note()
+            return
         assert started is not None
         assert all(self.states[i] == "completed" for i in started.depends_on)
         self.states[task] = "processing"
