@@ -344,3 +344,53 @@ async def test_removed_workspaces_are_left_alone(start: Start, model: ScriptedMo
     edited = await daemon.until(lambda e: e.get("code") == "identity_changed", seconds=SECONDS)
     assert edited["session"] == "a"
     assert len([e for e in daemon.named("notice") if e["code"] == "identity_changed"]) == 1
+
+
+async def test_a_key_does_not_follow_its_endpoint_to_another_host(
+    start: Start, model: ScriptedModel
+) -> None:
+    """A template whose endpoint was moved is held until the operator confirms, also by a restart.
+
+    With a new key the endpoint may be another at once.
+    """
+    async with ScriptedModel() as other:
+        daemon = await start("a", "b")
+        config = read_config(daemon)
+        assert await daemon.say("a", "one") == "ok"
+        config["providerTemplates"]["scripted"]["endpoint"] = other.url
+        await reloaded(daemon, config)
+        for restart in (False, True):
+            if restart:
+                await daemon.stop()
+                await daemon.start()
+            with pytest.raises(ApiError, match=r"clawd providers confirm scripted|given for") as no:
+                await daemon.say("a", "two")
+            assert no.value.code == "endpoint_moved"
+            assert "confirm scripted" in no.value.body["hint"]
+        shown = {p["id"]: p for p in (await daemon.get("/api/status"))["providers"]}
+        assert shown["scripted"]["ok"] is False
+        assert not other.requests
+
+        confirmed = await daemon.ask("POST", "/api/providers/scripted/confirm", json={})
+        assert (confirmed["id"], confirmed["key"]) == ("scripted", "ok")
+        assert await daemon.say("a", "three") == "ok"
+        assert other.requests[-1].headers["authorization"] == "Bearer sk-canary-0123456789"
+
+        config["providerTemplates"]["scripted"] |= {"endpoint": model.url, "apiKey": "sk-another"}
+        await reloaded(daemon, config)
+        assert await daemon.say("a", "four") == "ok"
+        assert model.requests[-1].headers["authorization"] == "Bearer sk-another"
+        assert "sk-" not in (daemon.home / "state/keys.json").read_text(encoding="utf-8")
+
+
+async def test_a_held_fallback_holds_nobody(start: Start, model: ScriptedModel) -> None:
+    """A fallback whose key is missing is not asked; the session's own template answers."""
+    daemon = await start("a", "b")
+    config = read_config(daemon)
+    config["providerTemplates"]["second"] = {
+        **config["providerTemplates"]["scripted"],
+        "apiKey": "${CLAWD_TEST_NOT_SET}",
+    }
+    config["sessions"]["a"]["provider"]["fallback"] = "second"
+    await reloaded(daemon, config)
+    assert await daemon.say("a", "hello") == "ok"

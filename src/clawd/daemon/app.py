@@ -76,7 +76,9 @@ class Daemon:
             self._limits,
             lambda: configuration.config.retention.tasks_hours,
         )
-        self.models = ConfiguredModels(lambda: configuration.config, home, emit)
+        self.models = ConfiguredModels(
+            lambda: configuration.config, configuration.bindings, home, emit
+        )
         services = Services(
             self.comms,
             self.bus,

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from clawd.config.bindings import KeyBindings
 from clawd.config.last_good import load_last_good, save_last_good
 from clawd.config.loader import Checked, check, load
 from clawd.config.problem import dotted
@@ -31,6 +32,7 @@ class Configuration:
         self.config = Config()
         self.problems: list[str] = []
         self.state = "ok"
+        self.bindings = KeyBindings(home, atomic_write)
         self._inactive: tuple[str, ...] = ()
         self._told: tuple[str, ...] = ()
 
@@ -39,6 +41,7 @@ class Configuration:
 
         Raises ``ConfigError`` when there is no configuration to go on with.
         """
+        self.bindings.load()
         checked = load(self.home, os.environ)
         if checked.config is not None:
             self._take(checked, checked.config)
@@ -72,6 +75,7 @@ class Configuration:
         self._inactive = tuple(checked.inactive)
         self.state = "ok"
         self.problems = [str(p) for p in checked.warnings if p.path not in _idle_keys(config)]
+        self.bindings.take(config)
         save_last_good(self.home, checked.text, atomic_write)
 
     def _keep_going(self, checked: Checked) -> None:

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from clawd.agent.tool import unknown_tool
 from clawd.comms.caller import operator
 from clawd.config.output import redacted
+from clawd.config.schema import ProviderTemplate
 from clawd.errors import ClawdError, Invalid, NotFound
 from clawd.gateway.house import House
 from clawd.gateway.wire import Fields, listing, one, read_body, word
@@ -50,6 +51,7 @@ class ControlRoutes:
             Route("/api/config", self.config, methods=["GET"]),
             Route("/api/providers", self.providers, methods=["GET"]),
             Route("/api/providers/{id}/test", self.test_provider, methods=["POST"]),
+            Route("/api/providers/{id}/confirm", self.confirm_provider, methods=["POST"]),
             Route("/api/tools", self.tools, methods=["GET"]),
             Route("/api/tools/{name}", self.call_tool, methods=["POST"]),
             Route("/api/stop", self.stop, methods=["POST"]),
@@ -73,15 +75,7 @@ class ControlRoutes:
 
     async def test_provider(self, request: Request) -> Response:
         """One real call."""
-        name = request.path_params["id"]
-        template = self._house.config.provider_templates.get(name)
-        if template is None:
-            known = ", ".join(self._house.config.provider_templates)
-            raise NotFound(
-                "unknown_template",
-                f"there is no provider template {name[:80]!a}",
-                hint=f"templates: {known}",
-            )
+        template = self._template(request)
         began = time.perf_counter()
         result: dict[str, Any] = {"ok": False, "model": template.default_model}
         try:
@@ -96,6 +90,25 @@ class ControlRoutes:
             result["error"] = error.as_json()
         result["milliseconds"] = round((time.perf_counter() - began) * 1000)
         return one("providerTest", result)
+
+    async def confirm_provider(self, request: Request) -> Response:
+        """Let a template whose endpoint was moved send its key there."""
+        template = self._template(request)
+        await self._house.models.confirm(template)
+        key = self._house.models.key_state(template)
+        return one("provider", public_template(template) | {"key": key})
+
+    def _template(self, request: Request) -> ProviderTemplate:
+        name = request.path_params["id"]
+        template = self._house.config.provider_templates.get(name)
+        if template is None:
+            known = ", ".join(self._house.config.provider_templates)
+            raise NotFound(
+                "unknown_template",
+                f"there is no provider template {name[:80]!a}",
+                hint=f"templates: {known}",
+            )
+        return template
 
     async def tools(self, request: Request) -> Response:
         """The tools of a session (of the first one when none is named)."""

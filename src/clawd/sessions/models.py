@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from clawd.config.keys import resolve_key
+from clawd.config.bindings import KeyBindings
+from clawd.config.keys import origin, resolve_key
 from clawd.config.schema import Config, ProviderTemplate, SessionSettings
 from clawd.errors import ClawdError, Invalid, ProviderError
 from clawd.events import Event, Notice
@@ -36,9 +37,14 @@ class ConfiguredModels:
     """Finds models by the configuration in force."""
 
     def __init__(
-        self, config: Callable[[], Config], home: Path, emit: Callable[[Event], object]
+        self,
+        config: Callable[[], Config],
+        bindings: KeyBindings,
+        home: Path,
+        emit: Callable[[Event], object],
     ) -> None:
         self._config = config
+        self._bindings = bindings
         self._home = home
         self._emit = emit
         self._pool: Pool | None = None
@@ -74,7 +80,8 @@ class ConfiguredModels:
         name = settings.provider.model or template.default_model
         model = await self.of(template)
         fallback = config.provider_templates.get(config.fallback_of(settings) or "")
-        if fallback is not None:
+        # One that is held holds nobody else: then there is nothing to fall back to.
+        if fallback is not None and self.key_state(fallback) in ("ok", "none"):
             told = partial(self._fell_back, settings.id, fallback.id)
             model = Failover(model, await self.of(fallback), fallback.default_model, told)
         return Chosen(model, name, template.context_window)
@@ -97,7 +104,18 @@ class ConfiguredModels:
         )
 
     def key(self, template: ProviderTemplate) -> str:
-        """The template's key, "" for none; ``ProviderError`` when it does not resolve."""
+        """The template's key, "" for none; ``ProviderError`` when the template is held.
+
+        It is when the key does not resolve, or when its endpoint was moved to another host.
+        """
+        bound = self._bindings.held(template)
+        if bound:
+            raise ProviderError(
+                "endpoint_moved",
+                f"template {template.id!r} now points to {origin(template.endpoint)}, and its key "
+                f"was given for {bound}",
+                hint=f"if that is what you want: clawd providers confirm {template.id}",
+            )
         reference = template.api_key.get_secret_value() if template.api_key else None
         try:
             return resolve_key(reference, os.environ, self._home) or ""
@@ -107,6 +125,10 @@ class ConfiguredModels:
                 f"the key of template {template.id!r} {error.message}",
                 hint=error.hint,
             ) from None
+
+    async def confirm(self, template: ProviderTemplate) -> None:
+        """Let a template send its key to where it points now."""
+        await asyncio.to_thread(self._bindings.confirm, template)
 
     def key_state(self, template: ProviderTemplate) -> str:
         """What a listing says of the key: ok, none, or what is missing; never the key."""

@@ -1,4 +1,4 @@
-"""``clawd providers``: list, test, detect."""
+"""``clawd providers``: list, test, confirm, detect."""
 
 from __future__ import annotations
 
@@ -72,6 +72,23 @@ def test(invocation: Invocation, provider: str | None) -> None:
         )
 
 
+@command("confirm", "clawd providers confirm openai", "clawd providers confirm openai --yes")
+@click.argument("provider")
+@pass_invocation
+def confirm(invocation: Invocation, provider: str) -> None:
+    """Let a template whose endpoint was moved to another host send its key there."""
+    with naming_the_nearest(invocation.client, _AT, provider):
+        known = {item["id"]: item for item in invocation.client.get(_AT)["items"]}
+        endpoint = known.get(provider, {}).get("endpoint")
+        if endpoint is not None:
+            invocation.confirm(f"Send the key of {provider} to {endpoint}?")
+        found = invocation.client.post(f"{_AT}/{quoted(provider)}/confirm")
+    if invocation.out.as_json:
+        invocation.out.document(found)
+    else:
+        invocation.out.line(f"{provider}: the key goes to {found['endpoint']}")
+
+
 def why(result: JSON) -> str:
     """Why a provider's test failed, in a sentence."""
     error = result.get("error")
@@ -101,10 +118,11 @@ def detect(invocation: Invocation) -> None:
 _HERE = "clawd.cli.commands.providers:"
 providers = group(
     "providers",
-    "List, test and detect model providers.",
+    "List, test, confirm and detect model providers.",
     {
         "list": (_HERE + "list_", "The provider templates."),
         "test": (_HERE + "test", "One real call."),
+        "confirm": (_HERE + "confirm", "Let a moved endpoint have its key."),
         "detect": (_HERE + "detect", "Keys in the environment and local servers."),
     },
     "clawd providers list",
