@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from urllib.request import getproxies
 
 import httpx2
-
-from clawd.llm.transport import DirectTransport
+import openai
 
 _ERROR_LIMIT = 256 * 1024
 
 
 def online_client() -> httpx2.AsyncClient:
     """A client with one pool of connections; never follows a redirect, for it carries a key."""
-    hooks = {"response": [_bound_errors]}
-    # An agent's tool may take a minute: the connection is still there for the next call.
-    if not {"http", "https", "all"} & getproxies().keys():
-        direct = DirectTransport(httpx2.create_ssl_context(), keep=128, seconds=120)
-        return httpx2.AsyncClient(transport=direct, follow_redirects=False, event_hooks=hooks)
-    return httpx2.AsyncClient(
+    return openai.DefaultAioHttpClient(
+        # An agent's tool may take a minute: the connection is still there for the next call.
         limits=httpx2.Limits(
-            max_connections=512, max_keepalive_connections=128, keepalive_expiry=120
+            max_connections=1024, max_keepalive_connections=128, keepalive_expiry=120
         ),
         follow_redirects=False,
         # A model on this machine is never asked through a proxy.
         mounts={f"all://{name}": None for name in ("localhost", "127.0.0.1", "[::1]")},
-        event_hooks=hooks,
+        event_hooks={"response": [_bound_errors]},
     )
 
 
