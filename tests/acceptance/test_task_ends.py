@@ -86,7 +86,7 @@ async def test_evidence_is_looked_at(start: Start, model: ScriptedModel) -> None
                 return say("fine")
 
     model.rule("worker", work)
-    daemon = await start("worker", "other")
+    daemon = await start("worker", "other", limits={"maxFailedCallsInARow": 10})
     (daemon.home / "workspaces/worker/SOUL.md").write_text("kind", encoding="utf-8")
     task = await daemon.post("/api/tasks", toSession="worker", task="x")
     ended = await daemon.task(task["id"])
