@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -17,55 +16,8 @@ from clawd.agent.repetition import Repetition
 from clawd.agent.tool import Answer, Toolset, bind, tool
 from clawd.errors import ContextOverflow, GuardRefused, ProviderError, StorageError
 from clawd.llm.port import ChatRequest, Reply, TextDelta
-from clawd.messages import ChatMessage, Function, ToolCall, Usage, user
-
-Said = Reply | Exception | list[TextDelta | Reply | Exception]
-
-
-class Model:
-    """Answers in the order of its script; a list is a stream item by item."""
-
-    def __init__(self, *script: Said) -> None:
-        self._script = list(script)
-        self.requests: list[ChatRequest] = []
-
-    async def stream(self, request: ChatRequest) -> AsyncIterator[TextDelta | Reply]:
-        self.requests.append(request)
-        said = self._script.pop(0)
-        for item in said if isinstance(said, list) else [said]:
-            if isinstance(item, Exception):
-                raise item
-            if isinstance(item, Reply) and item.text and not isinstance(said, list):
-                yield TextDelta(item.text)
-            yield item
-
-
-@dataclass
-class Kept:
-    """A conversation in memory."""
-
-    messages: list[ChatMessage] = field(default_factory=lambda: [user("go")])
-    partial: list[ChatMessage] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)
-    shrinks: int = 0
-    can_shrink: bool = True
-
-    async def request(self, tools: tuple[Any, ...]) -> ChatRequest:
-        return ChatRequest("m", tuple(self.messages), tools)
-
-    async def shrink(self) -> bool:
-        self.shrinks += 1
-        return self.can_shrink
-
-    async def keep(self, *messages: ChatMessage, partial: bool = False) -> None:
-        (self.partial if partial else self.messages).extend(messages)
-
-    async def hear(self) -> None:
-        lines, self.lines = self.lines, []
-        self.messages += [user(line) for line in lines]
-
-    def results(self) -> dict[str, str]:
-        return {m.tool_call_id or "": m.content or "" for m in self.messages if m.role == "tool"}
+from clawd.messages import ChatMessage, Function, ToolCall, Usage
+from clawd.testing.turn import KeptInMemory, Said, SaidModel
 
 
 class Box:
@@ -124,8 +76,8 @@ class Run:
         repetition: Repetition | None = None,
         permitted: Callable[[str], bool] = lambda _: True,
     ) -> None:
-        self.model = Model(*script)
-        self.kept = Kept()
+        self.model = SaidModel(*script)
+        self.kept = KeptInMemory()
         self.box = Box()
         self.events: list[events.Event] = []
         self.turn = Turn(
@@ -245,7 +197,7 @@ async def test_a_cancel_in_mid_sentence_keeps_the_part_that_came() -> None:
     """What a human stopped stays said, marked as partial, and is in no request again."""
     silence = asyncio.Event()
 
-    class Slow(Model):
+    class Slow(SaidModel):
         async def stream(self, request: ChatRequest) -> AsyncIterator[TextDelta | Reply]:
             yield TextDelta("Half a ")
             silence.set()
