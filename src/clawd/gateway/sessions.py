@@ -181,7 +181,7 @@ class SessionRoutes:
     async def context(self, request: Request) -> Response:
         """The next prompt by part, in tokens."""
         session = self._session(request)
-        parts = [(name, estimate(text)) for name, text in await session.prompt_parts()]
+        parts = [(name, estimate(text)) for name, text in await session.prompter.parts()]
         tools = sum(estimate(str(tool.schema())) for tool in session.toolset(operator()).all())
         parts += [("tools", tools), ("history", session.transcript.tokens())]
         window = self._window(session)

@@ -339,11 +339,11 @@ class SessionManager:
         entry = self._comms.directory.get(session_id)
         for session in self._sessions.values():
             if entry is not None and self._comms.directory.visible(session.id, entry):
-                session.tell(
+                session.prompter.tell(
                     f"New since your last turn: {entry.id}: {entry.description or entry.name}"
                 )
 
     def _left(self, entry: Entry) -> None:
         for session in self._sessions.values():
             if self._comms.directory.visible(session.id, entry):
-                session.tell(f"Gone since your last turn: {entry.id}")
+                session.prompter.tell(f"Gone since your last turn: {entry.id}")

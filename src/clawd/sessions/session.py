@@ -12,16 +12,14 @@ from clawd.agent.tool import Toolset
 from clawd.bus.port import Envelope, Kind
 from clawd.comms.caller import Caller
 from clawd.comms.manager import Status
-from clawd.comms.models import MAX_TOGETHER, fitting
-from clawd.comms.post import expired
 from clawd.config.schema import SessionSettings
 from clawd.errors import Invalid, NotFound, Refused, StorageError
 from clawd.events import Notice, PromptQueued
 from clawd.ids import OPERATOR, new_id, now
 from clawd.lineage import Lineage, begin
-from clawd.llm.tokens import estimate
-from clawd.sessions.identity import Identity, read_identity, signature
-from clawd.sessions.prompt import situation, stable_part
+from clawd.sessions.identity import Identity
+from clawd.sessions.intake import Intake
+from clawd.sessions.prompter import Prompter
 from clawd.sessions.records import Trigger, TurnRecord
 from clawd.sessions.services import Services
 from clawd.sessions.transcript import Transcript
@@ -56,8 +54,8 @@ class Session:
         self.failed = ""
         self._services = services
         self._inbox = services.bus.register(settings.id)
-        self._identity: Identity | None = None
-        self._news: list[str] = []
+        self.prompter = Prompter(lambda: self.settings, workspace, services)
+        self._intake = Intake(settings.id, self._inbox, self.transcript, services)
         self._task: asyncio.Task[None] | None = None
         self._ended = asyncio.Event()
         self._stopped_by = ""
@@ -65,7 +63,12 @@ class Session:
         self._leaving = False
         self._refusals = 0
         self._runner = TurnRunner(
-            lambda: self.settings, workspace, self.transcript, self._prompt, self._steered, services
+            lambda: self.settings,
+            workspace,
+            self.transcript,
+            self.prompter.prompt,
+            self._steered,
+            services,
         )
 
     @property
@@ -102,7 +105,7 @@ class Session:
             self._services.bus.publish(turn_envelope(turn, self.id))
         while not self._leaving:
             envelope = await self._inbox.next()
-            asked = await self._take(envelope)
+            asked = await self._intake.turn_for(envelope)
             if asked is not None:
                 await self._run(asked)
 
@@ -184,10 +187,7 @@ class Session:
 
     def tokens(self) -> int:
         """About how many tokens the identity and the history take now."""
-        identity = (
-            sum(estimate(text) for _, text in self._identity.prompt()) if self._identity else 0
-        )
-        return identity + self.transcript.tokens()
+        return self.prompter.tokens() + self.transcript.tokens()
 
     async def compact(self) -> tuple[int, int]:
         """Summarise older history now; tokens of history before and after."""
@@ -201,10 +201,6 @@ class Session:
         """Take new settings; a running turn keeps its prompt, model and history."""
         self.settings = settings
 
-    def tell(self, line: str) -> None:
-        """One line for the next prompt: a visible session came or went."""
-        self._news = [*self._news[-9:], line]
-
     async def _in_turn(self) -> bool:
         """Whether a turn runs; one that has said its last word is waited for."""
         if self.running is not None and self._runner.settling:
@@ -215,114 +211,11 @@ class Session:
 
     async def identity(self) -> Identity:
         """The identity files as they are now."""
-        limits = self._services.config().identity
-        current = self._identity
-        if (
-            current is None
-            or current.limits != limits
-            or signature(self.workspace) != current.signature
-        ):
-            current = await asyncio.to_thread(read_identity, self.workspace, limits)
-            known = set(self._identity.problems()) if self._identity else set()
-            for problem in current.problems():
-                if problem not in known:
-                    self._services.emit(
-                        Notice(session=self.id, code="identity", text=problem, level="warning")
-                    )
-            self._identity = current
-        return current
-
-    async def prompt_parts(self) -> list[tuple[str, str]]:
-        """The parts of the system prompt by name."""
-        identity = await self.identity()
-        return [(name.lower(), text) for name, text in identity.prompt()] + [
-            ("situation", self._situation([]))
-        ]
-
-    def _situation(self, news: list[str]) -> str:
-        comms = self._services.comms
-        tools = self.settings.tools
-        permissions = "You cannot run commands." if not tools.exec else "You may run commands."
-        return situation(
-            self.id,
-            str(self.workspace),
-            permissions,
-            comms.directory.find(self.id),
-            a2a=self.settings.a2a.enabled,
-            unread=comms.post.box(self.id).unread(),
-            open_tasks=len(comms.board.open_for(worker=self.id)),
-            news=news,
-        )
-
-    async def _prompt(self) -> str:
-        news, self._news = self._news, []
-        parts = (stable_part(await self.identity()), self._situation(news))
-        return "\n\n".join(part for part in parts if part)
+        return await self.prompter.identity()
 
     def _steered(self) -> list[TurnRecord]:
         lines, self._steers = self._steers, []
         return lines
-
-    async def _take(self, envelope: Envelope) -> TurnRecord | None:
-        """The turn that an envelope asks for; ``None`` when it has been had already."""
-        if envelope.kind == "turn":
-            return self.transcript.turns.get(envelope.id)
-        claimed = {i for turn in self.transcript.turns.values() for i in turn.trigger.ids}
-        if envelope.kind == "task":
-            ids = tuple(i for i in (envelope.id,) if i not in claimed)
-            task = self._services.comms.board.find(envelope.id)
-            source = task.from_session if task else ""
-        else:
-            same = self._together(envelope)
-            box = self._services.comms.post.box(self.id)
-            found = [box.get(e.id) for e in (envelope, *same) if e.id not in claimed]
-            # An answer that a wait got, in a turn whose end the daemon did not live to see.
-            seen = [m for m in found if m and m.state == "delivered" and self._has_seen(m.id)]
-            await self._services.comms.post.read(seen)
-            found = [m for m in found if m not in seen]
-            waiting = sorted(
-                (m for m in found if m and m.waits and not expired(m)),
-                key=lambda m: (-m.priority, m.id),
-            )
-            count = fitting(waiting, MAX_TOGETHER)
-            for message in waiting[count:]:
-                self._services.comms.post.wake(message)
-            waiting = waiting[:count]
-            ids = tuple(m.id for m in waiting)
-            source = ", ".join(dict.fromkeys(m.from_ for m in waiting))
-        if not ids:
-            return None
-        trigger = Trigger(envelope.kind, source, ids)
-        return TurnRecord(
-            id=new_id("turn"),
-            conversation=self.transcript.conversation,
-            time=now(),
-            status="queued",
-            trigger=trigger,
-            lineage=envelope.lineage,
-        )
-
-    def _has_seen(self, message_id: str) -> bool:
-        said = (record.message for record in self.transcript.records())
-        return any(m.role == "tool" and message_id in (m.content or "") for m in said)
-
-    def _together(self, first: Envelope) -> list[Envelope]:
-        """The other waiting messages of this trace, but for those that continue another task."""
-        verdicts = self._services.comms.tasks.verdicts
-        box = self._services.comms.post.box(self.id)
-
-        def continued(envelope: Envelope) -> str:
-            message = box.get(envelope.id)
-            task = verdicts.continued(message) if message is not None else None
-            return task.id if task is not None else ""
-
-        own, same = continued(first), []
-        for envelope in self._inbox.take_all("message", first.lineage.trace):
-            if continued(envelope) == own:
-                same.append(envelope)
-            else:
-                self._services.bus.publish(envelope)
-        return same
 
     async def _run(self, turn: TurnRecord) -> None:
         self.running, self.since, self._stopped_by = turn, now(), ""

@@ -1,0 +1,83 @@
+"""What a session is told of itself: its identity, and where it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from clawd.config.schema import SessionSettings
+from clawd.events import Notice
+from clawd.llm.tokens import estimate
+from clawd.sessions.identity import Identity, read_identity, signature
+from clawd.sessions.prompt import situation, stable_part
+from clawd.sessions.services import Services
+
+
+class Prompter:
+    """Makes the system prompt of one session, anew for each turn."""
+
+    def __init__(
+        self, settings: Callable[[], SessionSettings], workspace: Path, services: Services
+    ) -> None:
+        self._settings = settings
+        self._workspace = workspace
+        self._services = services
+        self._identity: Identity | None = None
+        self._news: list[str] = []
+
+    def tell(self, line: str) -> None:
+        """One line for the next prompt: a visible session came or went."""
+        self._news = [*self._news[-9:], line]
+
+    def tokens(self) -> int:
+        """About how many tokens the identity takes, as it was last read."""
+        return sum(estimate(text) for _, text in self._identity.prompt()) if self._identity else 0
+
+    async def identity(self) -> Identity:
+        """The identity files as they are now."""
+        settings = self._settings()
+        limits = self._services.config().identity
+        current = self._identity
+        if (
+            current is None
+            or current.limits != limits
+            or signature(self._workspace) != current.signature
+        ):
+            current = await asyncio.to_thread(read_identity, self._workspace, limits)
+            known = set(self._identity.problems()) if self._identity else set()
+            for problem in current.problems():
+                if problem not in known:
+                    self._services.emit(
+                        Notice(session=settings.id, code="identity", text=problem, level="warning")
+                    )
+            self._identity = current
+        return current
+
+    async def parts(self) -> list[tuple[str, str]]:
+        """The parts of the system prompt by name."""
+        identity = await self.identity()
+        return [(name.lower(), text) for name, text in identity.prompt()] + [
+            ("situation", self._situation([]))
+        ]
+
+    def _situation(self, news: list[str]) -> str:
+        settings, comms = self._settings(), self._services.comms
+        tools = settings.tools
+        permissions = "You cannot run commands." if not tools.exec else "You may run commands."
+        return situation(
+            settings.id,
+            str(self._workspace),
+            permissions,
+            comms.directory.find(settings.id),
+            a2a=settings.a2a.enabled,
+            unread=comms.post.box(settings.id).unread(),
+            open_tasks=len(comms.board.open_for(worker=settings.id)),
+            news=news,
+        )
+
+    async def prompt(self) -> str:
+        """The system prompt of the turn that begins now."""
+        news, self._news = self._news, []
+        parts = (stable_part(await self.identity()), self._situation(news))
+        return "\n\n".join(part for part in parts if part)
