@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -263,13 +264,22 @@ class Assignments:
         ended = await self.board.finish(task, status, **fields)
         self._tell(ended)
         self._bus.withdraw(ended.to_session, ended.id)
+        try:
+            await self._follow(ended)
+        except asyncio.CancelledError:
+            # The turn that ended it was stopped meanwhile; what follows must not be lost with it.
+            self._clock.later(0, lambda: self._follow(ended))
+            raise
+        return ended
+
+    async def _follow(self, ended: AsyncTask) -> None:
+        """What a verdict leads to; doing it again changes nothing."""
         for child in self.board.open_for(parent=ended.id):
             await self._cancel_child(child)
         await self._announce(ended)
         for dependant in self.board.open_for():
             if ended.id in dependant.depends_on and dependant.status == "pending":
                 await self.publish(dependant)
-        return ended
 
     async def _cancel_child(self, task: AsyncTask) -> None:
         # What ended one may have ended another of them meanwhile.

@@ -158,13 +158,14 @@ class Guards:
                 f"session {creator}",
                 "wait for results, or cancel some",
             )
-        if assigned >= limits.max_tasks_assigned:
+        most = self._limits(target).max_tasks_assigned
+        if assigned >= most:
             raise self._refused(
                 creator,
                 lineage,
                 "tasks_assigned",
                 f"{target} has {assigned} open tasks",
-                limits.max_tasks_assigned,
+                most,
                 assigned,
                 f"session {target}",
                 "choose another session, or wait",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from pathlib import Path
 from typing import Any
@@ -108,3 +109,15 @@ def make_workspace(folder: Path, wanted: SessionCreation) -> None:
             f"{folder} cannot be made: {why}",
             hint="check the folder's owner, mode and disk",
         ) from None
+
+
+async def make_workspace_whole(folder: Path, wanted: SessionCreation) -> None:
+    """The same without blocking; a caller that is cancelled meanwhile leaves nothing behind."""
+    making = asyncio.get_running_loop().run_in_executor(None, make_workspace, folder, wanted)
+    try:
+        await asyncio.shield(making)
+    except asyncio.CancelledError:
+        await asyncio.wait([making])
+        if making.exception() is None:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise

@@ -22,7 +22,7 @@ from clawd.errors import Invalid, Refused
 from clawd.events import Notice, SessionChanged, SessionCreated, SessionRemoved
 from clawd.ids import OPERATOR, now
 from clawd.messages import JSON
-from clawd.sessions.creation import make_workspace, settings_for
+from clawd.sessions.creation import make_workspace_whole, settings_for
 from clawd.sessions.entries import check_model, entry_of
 from clawd.sessions.models import ConfiguredModels, public_template
 from clawd.sessions.overlay import overlay_record, still_valid, wanted_settings, with_overlay
@@ -184,7 +184,7 @@ class SessionManager:
             recent = self._registry.recent(caller.session, 3600.0)
             self._comms.guards.creation(lineage, caller.session, depth, alive, recent)
             folder = self._home / settings.workspace
-            await asyncio.to_thread(make_workspace, folder, wanted)
+            await make_workspace_whole(folder, wanted)
             record = SessionRecord(
                 id=wanted.id,
                 time=now(),
@@ -194,7 +194,7 @@ class SessionManager:
                 depth=depth if caller.session != OPERATOR else 0,
             )
             try:
-                await self._registry.put(record)
+                await self._registry.add(record)
             except BaseException:
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
                 raise
@@ -336,9 +336,9 @@ class SessionManager:
         self._services.emit(SessionChanged(session=session.id, change="settings changed"))
 
     def _appeared(self, session_id: str) -> None:
-        entry = self._comms.directory.get(session_id)
+        entry = entry_of(self._sessions[session_id].settings)
         for session in self._sessions.values():
-            if entry is not None and self._comms.directory.visible(session.id, entry):
+            if self._comms.directory.visible(session.id, entry):
                 session.prompter.tell(
                     f"New since your last turn: {entry.id}: {entry.description or entry.name}"
                 )

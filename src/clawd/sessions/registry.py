@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,15 @@ class Registry:
         """What was said of a session."""
         record = self._records.get(session_id)
         return record if record is not None and not record.removed else None
+
+    async def add(self, record: SessionRecord) -> None:
+        """Store a new session; a caller that is cancelled meanwhile has stored none."""
+        try:
+            await self.put(record)
+        except asyncio.CancelledError:
+            # Its line may be on disk all the same.
+            await self.put(msgspec.structs.replace(record, removed=True))
+            raise
 
     async def put(self, record: SessionRecord) -> None:
         """Store a record; durable when this returns."""

@@ -179,7 +179,7 @@ class TurnRunner:
 
     async def _outcome(self, turn: TurnRecord, caller: Caller, run: Turn) -> Finished | Failed:
         said = self._transcript.of_turn(turn.id)
-        if said and _is_final(said[-1]):
+        if said and said[-1].role == "assistant" and not said[-1].tool_calls:
             # The daemon died between the last word and settling it: nothing is asked again.
             return Finished(said[-1].content or "")
         settings = self._settings()
@@ -233,13 +233,9 @@ class TurnRunner:
         """Summarise older history outside a turn."""
         chosen = await self._services.models.choose(self._settings())
         turn = TurnRecord(
-            id="",
-            conversation=self._transcript.conversation,
-            time=now(),
-            trigger=Trigger("user", OPERATOR),
-            status="running",
-            lineage=begin(),
-        )
+            id="", conversation=self._transcript.conversation, time=now(),
+            trigger=Trigger("user", OPERATOR), status="running", lineage=begin(),
+        )  # fmt: skip
         await self._conversation(turn, "", chosen).shrink()
 
     def toolset(self, caller: Caller) -> Toolset:
@@ -325,12 +321,11 @@ class TurnRunner:
                 await comms.tasks.turn_failed(caller.task, error, again=False)
         else:
             again = False
-        usage = run.usage if run else None
         status = "waiting" if again else "failed"
-        ended = None if again else now()
         turn = await self._transcript.change(
-            turn, status=status, ended_at=ended, usage=usage, error=error.as_json()
-        )
+            turn, status=status, usage=run.usage if run else None, error=error.as_json(),
+            ended_at=None if again else now(),
+        )  # fmt: skip
         if again:
             self._retry_later(turn)
 
@@ -352,7 +347,3 @@ class TurnRunner:
 def turn_envelope(turn: TurnRecord, session: str) -> Envelope:
     """The request to run an open turn of the transcript."""
     return Envelope(turn.id, "turn", session, turn.lineage)
-
-
-def _is_final(message: ChatMessage) -> bool:
-    return message.role == "assistant" and not message.tool_calls
