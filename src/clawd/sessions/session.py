@@ -17,13 +17,14 @@ from clawd.errors import Invalid, NotFound, Refused, StorageError
 from clawd.events import Notice, PromptQueued
 from clawd.ids import OPERATOR, new_id, now
 from clawd.lineage import Lineage, begin
+from clawd.sessions.ending import turn_envelope
 from clawd.sessions.identity import Identity
 from clawd.sessions.intake import Intake
 from clawd.sessions.prompter import Prompter
 from clawd.sessions.records import Trigger, TurnRecord
 from clawd.sessions.services import Services
 from clawd.sessions.transcript import Transcript
-from clawd.sessions.turns import TurnRunner, turn_envelope
+from clawd.sessions.turns import TurnRunner
 
 Mode = Literal["queue", "steer", "interrupt"]
 MAX_PROMPT_BYTES = 1024 * 1024

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,28 +10,24 @@ from clawd.agent.history import INTERRUPTED, calls_made, unanswered
 from clawd.agent.loop import Failed, Finished, Turn, run_turn
 from clawd.agent.repetition import Repetition
 from clawd.agent.tool import Toolset, bind
-from clawd.bus.port import Envelope
 from clawd.comms.caller import Caller
 from clawd.comms.models import SessionMessage
-from clawd.comms.settling import MAX_DELIVERIES
 from clawd.comms.task_tools import TaskTools
 from clawd.comms.tools import MessageTools, SessionTools
 from clawd.config.schema import SessionSettings, limits_for
-from clawd.errors import ClawdError, GuardRefused, Refused
-from clawd.events import Notice, RunFailed, RunStarted, UsageReported
+from clawd.errors import ClawdError, GuardRefused, Refused, StorageError
+from clawd.events import Notice, RunStarted, UsageReported
 from clawd.ids import OPERATOR, now
 from clawd.lineage import begin
 from clawd.messages import ChatMessage, Usage, tool_result, user
 from clawd.sessions.conversation import TurnConversation
+from clawd.sessions.ending import MAX_STARTS, TurnEnding
 from clawd.sessions.gate import Slot
 from clawd.sessions.permission import permitted
 from clawd.sessions.records import Trigger, TurnRecord
 from clawd.sessions.services import Chosen, Services
 from clawd.sessions.transcript import Transcript
 from clawd.sessions.triggers import messages_text, task_text
-
-MAX_STARTS = 3
-"""How often a turn is started that the daemon does not survive."""
 
 
 class TurnRunner:
@@ -53,6 +48,7 @@ class TurnRunner:
         self._prompt = prompt
         self._steered = steered
         self._services = services
+        self._ending = TurnEnding(settings, transcript, services)
         self.task: str | None = None
         """The task that the running turn works on."""
         self.settling = False
@@ -63,48 +59,43 @@ class TurnRunner:
         """Run an open turn of the transcript, and settle what comes of it."""
         async with self._services.gate.slot() as slot:
             self.settling = False
-            started = await self._start(turn)
+            started = await self._started(turn)
             if started is None:
                 return
             caller, run = self._bind(started, slot)
             self.task, self._answers = caller.task, caller.answers
             try:
                 outcome = await self._outcome(started, caller, run)
-            except asyncio.CancelledError:
-                raise
             except Exception as error:  # noqa: BLE001 - settled like any failure, and shown
                 outcome = Failed(ClawdError("internal_error", f"{type(error).__name__}: {error}"))
-                self._emit_failed(started, outcome.error)
+                self._ending.tell(started, outcome.error)
             self.settling = True
-            await self._settle(started, caller, run, outcome)
+            await self._ending.settle(started, caller, run, outcome)
 
     async def cancelled(self, turn: TurnRecord, by: str) -> None:
-        """The turn was stopped for good: its messages are read, its task is cancelled."""
-        turn = self._transcript.turns.get(turn.id, turn)
-        task_id = self._task(turn)
-        error = {"error": "cancelled", "message": f"cancelled by {by}"}
-        await self._transcript.change(turn, status="cancelled", ended_at=now(), error=error)
-        settling = self._services.comms.settling
-        await settling.turn_cancelled(self._messages(turn), self._answers, by)
-        task = self._services.comms.board.find(task_id)
-        if task is not None and not task.final:
-            await self._services.comms.tasks.end(
-                task, "cancelled", reason=f"its turn was stopped by {by}"
-            )
+        """The turn was stopped for good."""
+        await self._ending.cancelled(turn, self._answers, by)
 
     async def suspended(self, turn: TurnRecord) -> None:
         """The session stops in good order: the turn goes on later, as if not started."""
-        turn = self._transcript.turns.get(turn.id, turn)
-        if turn.status == "running":
-            await self._transcript.change(turn, status="waiting", attempt=turn.attempt - 1)
-            if turn.trigger.kind == "task":
-                await self._services.comms.tasks.suspended(turn.trigger.ids[0])
+        await self._ending.suspended(turn)
+
+    async def _started(self, turn: TurnRecord) -> TurnRecord | None:
+        """The turn as running; ``None`` when it may not start, or never can."""
+        try:
+            return await self._start(turn)
+        except StorageError as error:
+            if error.code != "line_too_large":
+                raise
+            self._ending.tell(turn, error)
+            await self._ending.fail(turn, self._caller(turn), error)
+            return None
 
     async def _start(self, turn: TurnRecord) -> TurnRecord | None:
         """Make the turn durable as running, with its user message when it is new."""
         if (refused := self._refused(turn)) is not None:
-            self._emit_failed(turn, refused)
-            await self._fail(turn, self._caller(turn), refused)
+            self._ending.tell(turn, refused)
+            await self._ending.fail(turn, self._caller(turn), refused)
             return None
         text = await self._trigger_text(turn)
         if text is None:
@@ -126,7 +117,7 @@ class TurnRunner:
         said = [user(text)] if not known else self._cut_off(turn.id)
         lines = [self._transcript.message(turn_now, message) for message in said]
         await self._transcript.append(turn_now, *lines)
-        await self._services.comms.post.delivered(self._messages(turn_now))
+        await self._services.comms.post.delivered(self._ending.messages(turn_now))
         settings = self._settings()
         self._services.emit(
             RunStarted(
@@ -164,14 +155,14 @@ class TurnRunner:
     def _spoken(self, turn: TurnRecord) -> str:
         """What started the turn, in the words of whoever did: for people to see."""
         if turn.trigger.kind == "message":
-            return "\n".join(message.content for message in self._messages(turn))
+            return "\n".join(message.content for message in self._ending.messages(turn))
         if turn.trigger.kind == "task":
             return self._services.comms.board.get(turn.trigger.ids[0]).task
         return turn.trigger.text
 
     async def _trigger_text(self, turn: TurnRecord) -> str | None:
         if turn.trigger.kind == "message":
-            return messages_text(self._messages(turn))
+            return messages_text(self._ending.messages(turn))
         if turn.trigger.kind == "task":
             task = await self._services.comms.tasks.start(turn.trigger.ids[0])
             return task_text(task) if task else None
@@ -186,7 +177,7 @@ class TurnRunner:
         try:
             chosen = await self._services.models.choose(settings)
         except ClawdError as error:
-            self._emit_failed(turn, error)
+            self._ending.tell(turn, error)
             return Failed(error)
         prompt = await self._prompt()
         conversation = self._conversation(turn, prompt, chosen, run)
@@ -271,79 +262,9 @@ class TurnRunner:
             self._settings().id,
             turn.lineage,
             turn.id,
-            tuple(self._messages(turn)),
-            self._task(turn),
+            tuple(self._ending.messages(turn)),
+            self._ending.task(turn),
             run.done if run else {},
             self._workspace,
         )
         return replace(caller, pause=slot.lent) if slot else caller
-
-    def _messages(self, turn: TurnRecord) -> list[SessionMessage]:
-        if turn.trigger.kind != "message":
-            return []
-        box = self._services.comms.post.box(self._settings().id)
-        return [message for i in turn.trigger.ids if (message := box.get(i)) is not None]
-
-    def _task(self, turn: TurnRecord) -> str | None:
-        """The task that the turn works on: its own, or the one that a child's result continues."""
-        if turn.trigger.kind == "task":
-            return turn.trigger.ids[0]
-        verdicts = self._services.comms.tasks.verdicts
-        found = (verdicts.continued(message) for message in self._messages(turn))
-        return next((task.id for task in found if task is not None), None)
-
-    async def _settle(
-        self, turn: TurnRecord, caller: Caller, run: Turn, outcome: Finished | Failed
-    ) -> None:
-        # What waits in it were answered is in the transcript by now.
-        await self._services.comms.post.read(caller.answers)
-        if isinstance(outcome, Failed):
-            await self._fail(turn, caller, outcome.error, run)
-            return
-        comms = self._services.comms
-        await comms.settling.turn_finished(caller, outcome.text)
-        if caller.task is not None:
-            await comms.tasks.turn_finished(caller, caller.task, outcome.text)
-        await self._transcript.change(turn, status="finished", ended_at=now(), usage=run.usage)
-
-    async def _fail(
-        self, turn: TurnRecord, caller: Caller, error: ClawdError, run: Turn | None = None
-    ) -> None:
-        comms = self._services.comms
-        again = turn.crashes < MAX_STARTS and not isinstance(error, GuardRefused)
-        if turn.trigger.kind == "task":
-            retryable = again and getattr(error, "retryable", False)
-            again = await comms.tasks.turn_failed(turn.trigger.ids[0], error, again=retryable)
-        elif turn.trigger.kind == "message":
-            again = again and turn.attempt < MAX_DELIVERIES
-            await comms.settling.turn_failed(caller, error.message, final=not again)
-            if caller.task is not None and not again:
-                await comms.tasks.turn_failed(caller.task, error, again=False)
-        else:
-            again = False
-        status = "waiting" if again else "failed"
-        turn = await self._transcript.change(
-            turn, status=status, usage=run.usage if run else None, error=error.as_json(),
-            ended_at=None if again else now(),
-        )  # fmt: skip
-        if again:
-            self._retry_later(turn)
-
-    def _retry_later(self, turn: TurnRecord) -> None:
-        from_now = min(60.0, 0.5 * 2**turn.attempt)
-
-        async def publish() -> None:
-            self._services.bus.publish(turn_envelope(turn, self._settings().id))
-
-        self._services.clock.later(from_now, publish)
-
-    def _emit_failed(self, turn: TurnRecord, error: ClawdError) -> None:
-        session, trace = self._settings().id, turn.lineage.trace
-        self._services.emit(
-            RunFailed(session=session, trace=trace, run_id=turn.id, error=error.as_json())
-        )
-
-
-def turn_envelope(turn: TurnRecord, session: str) -> Envelope:
-    """The request to run an open turn of the transcript."""
-    return Envelope(turn.id, "turn", session, turn.lineage)
