@@ -87,10 +87,11 @@ class Verdicts:
 
 def verdict(task: AsyncTask) -> str:
     """How a task ended, in words: what its creator is sent."""
-    doubt = " (not verified: no tool was used)" if task.verified is False else ""
+    doubt = " (no tool was used)" if task.verified is False else ""
     reason = f" ({task.reason})" if task.reason and task.reason != task.error else ""
     text = task.result if task.error is None else task.error
-    return f"Task {task.id} is {task.status}{reason}{doubt}." + (f"\n{text}" if text else "")
+    head = f"{task.status.capitalize()}{reason}{doubt}"
+    return f"{head}: {text}" if text else f"{head}."
 
 
 def lineage_of(task: AsyncTask) -> Lineage:
