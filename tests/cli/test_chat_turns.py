@@ -51,6 +51,20 @@ def test_a_turn_that_ends_in_mid_sentence_keeps_what_came() -> None:
     assert turns.take(event("run_failed", error={}), 0.0) == ["half a sent"]
 
 
+def test_what_a_lost_daemon_had_begun_to_say_is_not_said_again() -> None:
+    """A turn that goes on after a crash begins its answer anew: the old beginning is dropped."""
+    turns = Turns(SESSION)
+    turns.take(event("run_started"), 0.0)
+    turns.take(event("text_message_content", message_id="m", content="half an ans"), 0.0)
+    turns.lost()
+    assert turns.tail == ""
+    turns.take(event("run_started"), 1.0)
+    assert turns.take(event("text_message_end", message_id="n", full_content="whole"), 1.0) == [
+        "whole"
+    ]
+    assert turns.take(event("run_finished", final_message="whole"), 1.0) == []
+
+
 def test_an_old_answer_does_not_bring_an_ended_turn_back() -> None:
     """A record that was read before the turn ended and arrives afterwards changes nothing."""
     turns = Turns(SESSION)

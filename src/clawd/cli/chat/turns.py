@@ -83,9 +83,10 @@ class Turns:
         return blocks.finish()
 
     def lost(self) -> None:
-        """The daemon has gone: what ran is no longer known."""
+        """The daemon has gone: what ran is no longer known, and begins again."""
         self.running = ""
         self.queued.clear()
+        self._blocks.clear()
 
     def refreshed(self, session: JSON, tasks: list[JSON], mail: int) -> None:
         """Take over what the daemon says of the session, the tasks and the operator's mail."""
