@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from clawd.ids import new_id
+from clawd.ids import OPERATOR, new_id
 
 Origin = Literal["operator", "peer", "external"]
 
@@ -28,8 +28,9 @@ class Lineage(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     origin: Origin = "operator"
 
     def step(self, parent: str, through: str) -> Lineage:
-        """One hop on: what ``parent`` led to, sent by the session ``through``."""
-        return Lineage(self.trace, parent, self.hops + 1, (*self.path, through), self.tasks, "peer")
+        """One hop on: what ``parent`` led to, sent by ``through``."""
+        origin: Origin = "operator" if through == OPERATOR else "peer"
+        return Lineage(self.trace, parent, self.hops + 1, (*self.path, through), self.tasks, origin)
 
 
 def begin(origin: Origin = "operator") -> Lineage:

@@ -304,6 +304,9 @@ class Assignments:
                 continue
             elif parent is not None and parent.final:
                 await self._cancel_child(task)
+            elif task.to_session != OPERATOR and self._directory.get(task.to_session) is None:
+                gone = f"session {task.to_session} was removed"
+                await self.end(task, "failed", error=gone, reason="session_removed")
             else:
                 self._watch(task)
                 # What other tasks continue is not begun anew. A turn that was cut off is the

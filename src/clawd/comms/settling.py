@@ -113,7 +113,7 @@ class Settling:
     async def hold(self, owner: str) -> None:
         """A session is removed: its mail is kept, and whoever sent it or waits for it is told."""
         why = f"is held: session {owner} was removed"
-        waiting = [m for m in self._post.box(owner).all() if m.waits]
+        waiting = [m for m in self._post.box(owner).all() if m.waits and m.state != "held"]
         for message in waiting:
             await self.give_back(message, why)
         for wait in self._post.waits.of_target(owner):

@@ -114,6 +114,7 @@ class Daemon:
             self._tell_of_configuration()
             self.sessions.start()
             await self.comms.resume()
+            await self.sessions.hold_orphans()
             self.supervisor.supervise("reload", self.reloader.run, self._lost("reload"))
             self.supervisor.supervise("sweep", self._sweep, self._lost("sweep"))
             self.supervisor.spawn("models", self.models.warm())
@@ -124,8 +125,11 @@ class Daemon:
                 log.info("ready in %.0f ms", (time.perf_counter() - self.began) * 1000)
                 await self.stopping.wait()
                 notify("STOPPING=1")
-                for session in self.sessions.all() if self.drain_seconds else ():
-                    await session.drained(self.drain_seconds)
+                if self.drain_seconds:
+                    # Side by side; what is late then is suspended, and goes on after a start.
+                    async with asyncio.TaskGroup() as group:
+                        for session in self.sessions.all():
+                            group.create_task(session.drained(self.drain_seconds))
         finally:
             late = await self.supervisor.close(STOP_SECONDS)
             for name in late:

@@ -13,7 +13,7 @@ from clawd.config.loader import Checked, check, load
 from clawd.config.problem import dotted
 from clawd.config.schema import Config
 from clawd.config.watch import FolderWatch
-from clawd.errors import ConfigError
+from clawd.errors import ClawdError, ConfigError
 from clawd.events import Event, Notice, SessionCreated, SessionRemoved
 from clawd.sessions.identity import FILES
 from clawd.sessions.manager import SessionManager
@@ -171,7 +171,13 @@ class Reloader:
                     level="error",
                 )
             return
-        changes = await self._sessions.apply(self._configuration.config)
+        try:
+            changes = await self._sessions.apply(self._configuration.config)
+        except ClawdError as error:
+            self._notice(
+                f"config.json was not applied: {error.message}", "config_rejected", level="error"
+            )
+            return
         text = "; ".join(changes) or "settings taken"
         self._notice(f"config.json reloaded: {text}", "config_reloaded")
         for problem in self._configuration.problems:

@@ -15,7 +15,7 @@ from clawd.comms.models import AsyncTask, TaskStatus, public
 from clawd.errors import Refused
 from clawd.gateway.house import House
 from clawd.gateway.wire import Fields, choice, flag, listing, number, one, read_body, whole, word
-from clawd.ids import OPERATOR
+from clawd.ids import OPERATOR, seconds_of
 from clawd.lineage import begin
 
 MAX_WAIT_SECONDS = 3600.0
@@ -130,6 +130,8 @@ class TaskRoutes:
             task.task,
             context=task.context,
             priority=task.priority,
+            deadline_seconds=_time_given(task),
+            depends_on=tuple(i for i in task.depends_on if self._house.comms.board.find(i)),
             retry_of=task.id,
         )
         return one("task", public(made), 201)
@@ -146,3 +148,10 @@ class TaskRoutes:
 
     def _task(self, request: Request) -> AsyncTask:
         return self._house.comms.board.get(request.path_params["id"])
+
+
+def _time_given(task: AsyncTask) -> float | None:
+    """How long the task was given, in seconds."""
+    if task.deadline is None:
+        return None
+    return seconds_of(task.deadline) - seconds_of(task.created_at)

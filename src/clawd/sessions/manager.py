@@ -23,8 +23,10 @@ from clawd.events import Notice, SessionChanged, SessionCreated, SessionRemoved
 from clawd.ids import OPERATOR, now
 from clawd.messages import JSON
 from clawd.sessions.creation import make_workspace_whole, settings_for
+from clawd.sessions.discovery import Discovery
 from clawd.sessions.entries import check_model, entry_of
 from clawd.sessions.models import ConfiguredModels, public_template
+from clawd.sessions.orphans import orphans
 from clawd.sessions.overlay import overlay_record, still_valid, wanted_settings, with_overlay
 from clawd.sessions.registry import Registry, SessionRecord
 from clawd.sessions.services import Services
@@ -32,6 +34,7 @@ from clawd.sessions.session import Session
 from clawd.storage.files import make_private_folder
 
 DRAIN_SECONDS = 30.0
+CANCEL_SECONDS = 5.0
 
 
 class Supervision(Protocol):
@@ -65,6 +68,7 @@ class SessionManager:
         self._registry = registry
         self._supervision = supervision
         self._sessions: dict[str, Session] = {}
+        self._discovery = Discovery(services.comms.directory, self._sessions.values)
         self._leaving: set[str] = set()
         self._changing = asyncio.Lock()
 
@@ -100,6 +104,15 @@ class SessionManager:
             self._start(session)
         self._services.clock.later(0, self._forget_outdated)
 
+    async def hold_orphans(self) -> None:
+        """Hold the mail of sessions that were taken away while the daemon did not run."""
+        workspaces = {session.workspace for session in self._sessions.values()}
+        found = await asyncio.to_thread(orphans, self._home, set(self._sessions), workspaces)
+        for owner, path in found.items():
+            await asyncio.to_thread(self._comms.post.open, owner, path)
+            await self._comms.settling.hold(owner)
+            self._comms.post.close(owner)
+
     async def apply(self, config: Config) -> list[str]:
         """Bring the sessions in line with a new configuration; the changes in words.
 
@@ -118,7 +131,7 @@ class SessionManager:
                     problems = await asyncio.to_thread(self._open, settings)
                     self._start(self._sessions[session_id])
                     self._services.emit(SessionCreated(session=session_id, name=settings.name))
-                    self._appeared(session_id)
+                    self._discovery.came(entry_of(settings))
                     changes += [f"session {session_id} added", *problems]
                 elif self._home / settings.workspace != current.workspace:
                     self._leave(session_id, moved=True)
@@ -208,7 +221,7 @@ class SessionManager:
                     created_by=caller.session,
                 )
             )
-            self._appeared(wanted.id)
+            self._discovery.came(entry_of(settings))
             return entry_of(settings)
 
     # What only the operator can do.
@@ -218,7 +231,8 @@ class SessionManager:
         async with self._changing:
             self.get(session_id)
             record = self._registry.get(session_id)
-            if record is None or not record.created:
+            configured = session_id in self._services.config().sessions
+            if configured or record is None or not record.created:
                 raise Refused(
                     "configured",
                     f"session {session_id!r} stands in config.json",
@@ -240,10 +254,6 @@ class SessionManager:
             await self._registry.put(record)
             self._configure(session, settings)
             return session
-
-    def entry(self, session_id: str) -> JSON:
-        """The entry of a session as it would stand in ``config.json``."""
-        return session_json(self.get(session_id).settings)
 
     async def _forget_outdated(self) -> None:
         """Drop for good what the operator has since edited in ``config.json``."""
@@ -306,12 +316,14 @@ class SessionManager:
         session = self._sessions[session_id]
         if not moved:
             self._comms.directory.remove(session_id)
-        await session.drained(DRAIN_SECONDS)
+        if not await session.drained(DRAIN_SECONDS):
+            await session.cancel(by="clawd")
+            await session.drained(CANCEL_SECONDS)
         await self._supervision.stop(session_id)
         self._services.bus.unregister(session_id)
         if not moved:
             await self._comms.settling.hold(session_id)
-            self._left(entry_of(session.settings))
+            self._discovery.went(entry_of(session.settings))
         self._comms.post.close(session_id)
         del self._sessions[session_id]
         if moved:
@@ -326,6 +338,7 @@ class SessionManager:
         before, after = session.settings, settings
         session.configure(settings)
         self._comms.directory.put(entry_of(settings))
+        self._discovery.changed(entry_of(before), entry_of(settings))
         if before.enabled != after.enabled:
             if after.enabled:
                 self._start(session)
@@ -334,16 +347,3 @@ class SessionManager:
         elif after.a2a.wake_on_message and not before.a2a.wake_on_message:
             self._comms.post.wake_all(session.id)
         self._services.emit(SessionChanged(session=session.id, change="settings changed"))
-
-    def _appeared(self, session_id: str) -> None:
-        entry = entry_of(self._sessions[session_id].settings)
-        for session in self._sessions.values():
-            if self._comms.directory.visible(session.id, entry):
-                session.prompter.tell(
-                    f"New since your last turn: {entry.id}: {entry.description or entry.name}"
-                )
-
-    def _left(self, entry: Entry) -> None:
-        for session in self._sessions.values():
-            if self._comms.directory.visible(session.id, entry):
-                session.prompter.tell(f"Gone since your last turn: {entry.id}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from clawd.config.loader import parse_session
 from clawd.config.output import session_json
 from clawd.config.schema import Config, SessionSettings
@@ -42,12 +44,21 @@ def overlay_record(
             created_by=record.created_by,
             depth=record.depth,
         )
-    settings = dict(record.settings) if record is not None else {}
-    base = dict(record.base) if record is not None else {}
+    # One made at run time that the file has taken over since: only what is changed is laid over.
+    overlaid = record is not None and not record.created
+    settings = dict(record.settings) if record is not None and overlaid else {}
+    base = dict(record.base) if record is not None and overlaid else {}
     for key, value in changes.items():
         settings[key] = value
         base[key] = _get(session_json(configured or current), key)
-    return SessionRecord(id=current.id, time=now(), settings=settings, base=base)
+    return SessionRecord(
+        id=current.id,
+        time=now(),
+        settings=settings,
+        base=base,
+        created_by=record.created_by if record is not None else "",
+        depth=record.depth if record is not None else 0,
+    )
 
 
 def merged(configured: SessionSettings, record: SessionRecord | None) -> SessionSettings:
@@ -69,11 +80,15 @@ def still_valid(configured: SessionSettings, record: SessionRecord) -> SessionRe
     if record.created:
         return record
     entry = session_json(configured)
-    kept = {k: v for k, v in record.settings.items() if _get(entry, k) == record.base.get(k)}
+    kept = {
+        key: value
+        for key, value in record.settings.items()
+        if key in _PLACES and _get(entry, key) == record.base.get(key)
+    }
     if len(kept) == len(record.settings):
         return record
     base = {key: record.base.get(key) for key in kept}
-    return SessionRecord(id=record.id, time=now(), settings=kept, base=base)
+    return msgspec.structs.replace(record, time=now(), settings=kept, base=base)
 
 
 def wanted_settings(config: Config, registry: Registry) -> dict[str, SessionSettings]:

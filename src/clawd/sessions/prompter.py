@@ -64,7 +64,8 @@ class Prompter:
     def _situation(self, news: list[str]) -> str:
         settings, comms = self._settings(), self._services.comms
         tools = settings.tools
-        permissions = "You cannot run commands." if not tools.exec else "You may run commands."
+        denied = f" These tools are denied to you: {', '.join(tools.deny)}." if tools.deny else ""
+        permissions = f"You have no tools for files or commands.{denied}"
         return situation(
             settings.id,
             str(self._workspace),

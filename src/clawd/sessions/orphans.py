@@ -1,0 +1,36 @@
+"""Mailboxes without a session: those that were taken away while the daemon did not run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import msgspec
+
+from clawd.comms.mailbox import FILE_NAME
+from clawd.errors import Invalid
+from clawd.ids import check_session_id
+
+_FIRST_LINE = 1024 * 1024
+
+
+class _Address(msgspec.Struct):
+    to: str
+
+
+def orphans(home: Path, sessions: Collection[str], workspaces: Collection[Path]) -> dict[str, Path]:
+    """The mailboxes below ``workspaces/`` that belong to nobody, by their owner's id (blocking)."""
+    found: dict[str, Path] = {}
+    for path in sorted((home / "workspaces").glob(f"*/{FILE_NAME}")):
+        if path.parent in workspaces or path.is_symlink() or not path.is_file():
+            continue
+        # The folder may have another name than the session: the mail says whose it is.
+        with path.open("rb") as file:
+            line = file.readline(_FIRST_LINE)
+        try:
+            owner = check_session_id(msgspec.json.decode(line, type=_Address).to)
+        except (msgspec.DecodeError, Invalid):
+            continue
+        if owner not in sessions:
+            found.setdefault(owner, path)
+    return found
