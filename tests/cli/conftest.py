@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,17 @@ class Home:
             check=False,
             env=self.environment,
         )
+
+    @contextmanager
+    def started(self, *words: str, **streams: Any) -> Iterator[subprocess.Popen[str]]:
+        """``clawd WORDS`` while it runs; it never outlives the block, whatever happens there."""
+        with subprocess.Popen(
+            self.line(*words), env=self.environment, text=True, **streams
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def json(self, *words: str) -> dict[str, Any]:
         """What ``clawd WORDS --json`` answers; the command must end well."""

@@ -55,9 +55,7 @@ def test_a_daemon_that_cannot_start_says_why(home: Home) -> None:
 
 def test_a_running_foreground_daemon_ends_on_sigterm(home: Home) -> None:
     """Daemon run stays in the foreground, answers, and ends well on SIGTERM."""
-    with subprocess.Popen(
-        home.line("daemon", "run"), env=home.environment, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with home.started("daemon", "run", stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         assert any("ready" in line for line in process.stderr)
         assert home.json("status")["pid"] == process.pid
@@ -99,24 +97,19 @@ def test_logs(home: Home) -> None:
 def test_events_go_on_after_a_restart(home: Home) -> None:
     """A viewer waits for a daemon that is restarted and shows what the new one does."""
     home.run("start")
-    with subprocess.Popen(
-        # From the first event on: nobody can say when the viewer is there to see the next.
-        home.line("events", "-f", "--after", "0", "--json"), env=home.environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    ) as process:  # fmt: skip
+    # From the first event on: nobody can say when the viewer is there to see the next.
+    words = ("events", "-f", "--after", "0", "--json")
+    with home.started(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        try:
-            home.run("chat", "-p", "before")
-            assert any('"before"' in line for line in process.stdout)
-            home.run("restart")
-            assert any("started anew" in line for line in process.stderr)
-            home.run("chat", "-p", "after")
-            assert any('"after"' in line for line in process.stdout)
-            process.send_signal(signal.SIGINT)
-            assert process.wait(LIMIT) == 130
-        finally:
-            process.kill()
+        home.run("chat", "-p", "before")
+        assert any('"before"' in line for line in process.stdout)
+        home.run("restart")
+        assert any("started anew" in line for line in process.stderr)
+        home.run("chat", "-p", "after")
+        assert any('"after"' in line for line in process.stdout)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(LIMIT) == 130
 
 
 def test_doctor(home: Home) -> None:

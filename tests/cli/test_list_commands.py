@@ -141,6 +141,10 @@ def test_tools(shared: Home) -> None:
     result = shared.json("tools", "call", "list_agents")
     assert result["ok"] is True
     assert "researcher" in json.dumps(result)
+    examples = shared.run("tools", "show", "-h").stdout.split("Examples:")[1].split("clawd ")[1:]
+    assert examples
+    for example in examples:
+        assert shared.run(*example.split()).returncode == 0, example
     ended = shared.run("tools", "show", "list_agent")
     assert ended.returncode == 5
     assert "list_agents" in ended.stderr

@@ -108,10 +108,9 @@ def test_an_interruption_is_130(home: Home, silent_port: int) -> None:
     home.silence(silent_port)
     home.run("start")
     for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
-        with subprocess.Popen(
-            home.line("chat", "-p", "hello", "--output", "stream-json"),
-            env=home.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
-        ) as process:  # fmt: skip
+        words = ("chat", "-p", "hello", "--output", "stream-json")
+        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE}
+        with home.started(*words, **streams) as process:
             assert process.stdout is not None
             assert any('"run_started"' in line for line in process.stdout)
             process.send_signal(number)
