@@ -59,7 +59,9 @@ def _named(items: list[JSON], name: str) -> JSON:
     )
 
 
-@command("show", "clawd tools show send_message_to_session", "clawd tools show exec -s coder")
+@command(
+    "show", "clawd tools show send_message_to_session", "clawd tools show list_agents -s coder"
+)
 @click.argument("name")
 @_session
 @pass_invocation
