@@ -28,7 +28,7 @@ COMMANDS: Lazy = {
     "events": (_AT + "events:events", "Show what happens, as it happens."),
     "daemon": (_AT + "daemon:daemon", "Run the daemon in the foreground, or as a service."),
     "config": (_AT + "config:config", "Check and show the configuration."),
-    "providers": (_AT + "providers:providers", "List, test and detect model providers."),
+    "providers": (_AT + "providers:providers", "List, test, confirm and detect model providers."),
     "tools": (_AT + "tools:tools", "List, show and call a session's tools."),
     "doctor": (_AT + "doctor:doctor", "Check the installation and say how to mend it."),
     "completions": (_AT + "completions:completions", "Print or install shell completion."),
