@@ -60,6 +60,16 @@ def test_sessions(shared: Home) -> None:
     assert workspace.is_dir()
 
 
+def test_an_identity_that_is_no_text_is_refused(shared: Home) -> None:
+    """A file that is not UTF-8 is named, with exit 2, and no session is made."""
+    identity = shared.path / "latin.md"
+    identity.write_bytes("Ich bin übel".encode("latin-1"))
+    ended = shared.run("sessions", "create", "latin", "-t", "offline", "--identity", str(identity))
+    assert ended.returncode == 2
+    assert f"{identity} is not UTF-8" in ended.stderr
+    assert shared.run("sessions", "show", "latin").returncode == 5
+
+
 def test_messages(shared: Home) -> None:
     """A message is sent, found by thread and words, shown, read, and pruned when read."""
     sent = shared.json("send", "coder", "A rare word: zyzzyva", "--thread", "project-x")

@@ -96,7 +96,10 @@ def show(invocation: Invocation, session: str) -> None:
 
 
 def _content(path: Path | None) -> str | None:
-    return None if path is None else path.read_text(encoding="utf-8")
+    try:
+        return None if path is None else path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise Invalid("invalid_text", f"{path} is not UTF-8", hint="save it as UTF-8") from None
 
 
 _file = click.Path(exists=True, dir_okay=False, path_type=Path)
