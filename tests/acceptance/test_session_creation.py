@@ -246,3 +246,13 @@ async def test_how_deep_they_are_nested(start: Start, model: ScriptedModel) -> N
     await daemon.start()
     assert (await create(daemon, "three", creator="two"))["error"] == "guard_session_depth"
     assert "error" not in await create(daemon, "other")
+
+
+async def test_a_mistyped_template_names_the_nearest(start: Start, model: ScriptedModel) -> None:
+    """M15: the refusal of an unknown template says which one was probably meant."""
+    daemon = await start("boss")
+    refused = await create(daemon, "poet", provider_template="scriptd")
+    assert refused["error"] == "unknown_template"
+    assert "did you mean 'scripted'?" in refused["hint"]
+    far = await create(daemon, "poet", provider_template="zzz")
+    assert "did you mean" not in far["hint"]

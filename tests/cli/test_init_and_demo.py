@@ -49,6 +49,7 @@ def test_init_changes_no_configuration(home: Home) -> None:
     unknown = home.run("init", "--provider", "nonsense")
     assert unknown.returncode == 2
     assert "offline" in unknown.stderr
+    assert "did you mean openai?" in home.run("init", "--provider", "openia").stderr
 
 
 def test_init_takes_a_key_only_when_asked(tmp_path: Path, home: Home) -> None:

@@ -66,6 +66,11 @@ class Offer:
 OFFLINE = Offer("offline", "Offline", "built in", "offline:", ("offline",))
 
 
+def known_ids() -> list[str]:
+    """The id of every provider that could be offered on some machine."""
+    return [*(key[0] for key in KEYS), *(server[0] for server in SERVERS), OFFLINE.id]
+
+
 def offers(
     environ: Mapping[str, str] = os.environ,
     ask: Callable[[int], tuple[str, ...]] | None = None,

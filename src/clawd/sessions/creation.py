@@ -13,6 +13,7 @@ from clawd.config.loader import parse_session
 from clawd.config.output import session_json
 from clawd.config.references import check_session
 from clawd.config.schema import Config, SessionSettings
+from clawd.config.structure import nearest
 from clawd.errors import Invalid, StorageError
 from clawd.ids import check_session_id
 from clawd.sessions.identity import FILES
@@ -43,10 +44,11 @@ def settings_for(
     template = config.provider_templates.get(wanted.template)
     if template is None:
         known = ", ".join(config.provider_templates)
+        close = nearest(wanted.template[:80], config.provider_templates)
         raise Invalid(
             "unknown_template",
             f"there is no provider template {wanted.template[:80]!a}",
-            hint=f"templates: {known}",
+            hint=f"{f'did you mean {close!r}? ' if close else ''}templates: {known}",
         )
     if wanted.role not in ("creative", "deterministic", "hybrid"):
         raise Invalid(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import click
 from clawd.cli.client import JSON, Client
 from clawd.cli.commands.providers import why
 from clawd.cli.config_text import with_first_template
-from clawd.cli.detect import OFFLINE, Offer, offers
+from clawd.cli.detect import OFFLINE, Offer, known_ids, offers
 from clawd.cli.home import home_folder
 from clawd.cli.invocation import Invocation, command, pass_invocation
 from clawd.cli.launch import start, stop
@@ -101,10 +102,12 @@ def choose(invocation: Invocation, provider: str | None) -> Offer:
             if provider in ("auto", offer.id):
                 return offer
         there = ", ".join(offer.id for offer in found)
+        close = difflib.get_close_matches(provider, known_ids(), 1)
+        meant = f"did you mean {close[0]}? " if close and close[0] != provider else ""
         raise Invalid(
             "unknown_provider",
             f"provider {provider!r} is not there: no key in the environment, no server",
-            hint=f"there are: {there}; others go into config.json",
+            hint=f"{meant}there are: {there}; others go into config.json",
         )
     best = found[0]
     interactive = sys.stdin.isatty() and sys.stderr.isatty() and not invocation.yes
