@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from clawd.testing.daemon import Start
+from clawd.testing.daemon import ApiError, Start
 from clawd.testing.model import ScriptedModel, call, calls, say
 
 JSON = dict[str, Any]
@@ -154,6 +154,14 @@ async def test_a_context_arrives_intact(start: Start, model: ScriptedModel) -> N
     text = shown.split(f"<<<{fence}\n")[1].split(f"\n{fence}>>>")[0]
     assert json.loads(text) == context
     assert (await daemon.task(task["taskId"]))["context"] == context
+
+
+async def test_the_operator_takes_no_tasks(start: Start) -> None:
+    """The human who delegates to "operator" is told that this is no session."""
+    daemon = await start("boss")
+    with pytest.raises(ApiError, match="the operator is you, not a session"):
+        await daemon.post("/api/tasks", toSession="operator", task="x")
+    assert (await daemon.get("/api/tasks"))["items"] == []
 
 
 async def test_what_is_refused_changes_nothing(start: Start, model: ScriptedModel) -> None:

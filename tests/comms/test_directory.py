@@ -107,6 +107,8 @@ def test_the_operator_reaches_everyone_that_runs() -> None:
         Entry("a", "A", a2a=False), Entry("b", "B", organization="x", hidden=True), Entry("c", "C")
     )
     assert [house.reach(OPERATOR, name).id for name in "abc"] == ["a", "b", "c"]
+    with pytest.raises(ClawdError, match="the operator is you"):
+        house.reach(OPERATOR, OPERATOR)
 
 
 def test_capabilities_and_words() -> None:

@@ -86,6 +86,8 @@ class Directory:
         An unknown id and one of another organization get the same answer; a hidden session is
         reached by its id.
         """
+        if target == sender == OPERATOR:
+            raise Invalid("self_send", "the operator is you, not a session", hint="name a session")
         if target == sender:
             raise Invalid(
                 "self_send", "a session cannot send to itself", hint="name another session"
