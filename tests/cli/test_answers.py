@@ -8,7 +8,9 @@ import pytest
 
 from clawd.cli.chat.one_answer import Answer
 from clawd.cli.client import error_from, failure
+from clawd.cli.commands.sessions import REMOVE_SECONDS
 from clawd.errors import Refused
+from clawd.sessions.manager import CANCEL_SECONDS, DRAIN_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -70,3 +72,18 @@ def test_a_failed_turn_is_not_ok() -> None:
     document = got.document()
     assert document["ok"] is False
     assert document["error"] == {"code": "provider_auth", "message": "No", "hint": ""}
+
+
+def test_a_removal_outlasts_the_drain() -> None:
+    """`sessions rm` waits for longer than the daemon lets a running turn take to its end."""
+    assert REMOVE_SECONDS >= DRAIN_SECONDS + CANCEL_SECONDS + 10
+
+
+def test_hints_for_models_become_commands() -> None:
+    """A human is never told to call a tool: the hint names the command instead."""
+    error = {"code": "unknown_task", "message": "x", "hint": "check_async_tasks lists yours"}
+    assert error_from(404, {"error": error}).hint == "see: clawd tasks list"
+    error["hint"] = "list_agents shows who is there"
+    assert error_from(404, {"error": error}).hint == "see: clawd sessions list"
+    error["hint"] = "did you mean 'coder'?"
+    assert error_from(404, {"error": error}).hint == "did you mean 'coder'?"

@@ -36,6 +36,11 @@ _BY_STATUS: dict[int, type[ClawdError]] = {
 }  # fmt: skip
 
 
+_INSTEAD_OF_TOOLS = {
+    "check_async_tasks": "clawd tasks list",
+    "list_agents": "clawd sessions list",
+    "list_provider_templates": "clawd providers list",
+}
 _BUSY = frozenset({"provider_busy", "provider_unreachable"})
 _OVER_TIME = frozenset({"timed_out", "provider_timeout", "provider_queue"})
 
@@ -147,8 +152,14 @@ def error_from(status: int, document: JSON) -> ClawdError:
     if not isinstance(fields, dict):
         fields = {"message": str(fields or f"the daemon answered {status}")}
     code = str(fields.get("code") or fields.get("error") or f"http_{status}")
-    message, hint = str(fields.get("message", code)), str(fields.get("hint") or "")
+    message, hint = str(fields.get("message", code)), _for_humans(str(fields.get("hint") or ""))
     return failure(code, message, hint, _BY_STATUS.get(status, ClawdError))
+
+
+def _for_humans(hint: str) -> str:
+    """The hint; of one that tells a model which tool to call, the command that does the same."""
+    tool = hint.split(" ", 1)[0]
+    return f"see: {_INSTEAD_OF_TOOLS[tool]}" if tool in _INSTEAD_OF_TOOLS else hint
 
 
 def failure(

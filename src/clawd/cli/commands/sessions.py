@@ -15,15 +15,26 @@ from clawd.cli.times import age, count, money
 from clawd.errors import Invalid
 
 _AT = "/api/sessions"
+REMOVE_SECONDS = 50.0
+"""How long a removal may take: the daemon gives a running turn 30 s to end, and 5 s more."""
+
 _session = click.argument("session", shell_complete=session_ids)
 
 
 def ask(
-    invocation: Invocation, session: str, method: str, path: str = "", body: JSON | None = None
+    invocation: Invocation,
+    session: str,
+    method: str,
+    path: str = "",
+    body: JSON | None = None,
+    *,
+    timeout: float | None = None,
 ) -> JSON:
     """One request about a session; an unknown id is answered with the nearest."""
     with naming_the_nearest(invocation.client, _AT, session):
-        return invocation.client.ask(method, f"{_AT}/{quoted(session)}{path}", body)
+        return invocation.client.ask(
+            method, f"{_AT}/{quoted(session)}{path}", body, timeout=timeout
+        )
 
 
 @command("list", "clawd sessions list", "clawd sessions list --json")
@@ -165,7 +176,8 @@ def rm(invocation: Invocation, session: str) -> None:
     """Remove a session that was made at run time; its workspace stays."""
     found = ask(invocation, session, "GET")
     invocation.confirm(f"Remove {session}? Its workspace {found.get('workspace')} stays.")
-    removed = ask(invocation, session, "DELETE")
+    limit = invocation.timeout or REMOVE_SECONDS
+    removed = ask(invocation, session, "DELETE", timeout=limit)
     invocation.report(removed, f"removed {session}; {found.get('workspace')} stays")
 
 
