@@ -120,6 +120,19 @@ def test_tasks(shared: Home) -> None:
     assert task in ended.stderr
 
 
+def test_the_nearest_is_of_what_was_mistyped(shared: Home) -> None:
+    """Whichever of several ids is unknown, it is that one to which the nearest is named."""
+    task = shared.json("tasks", "delegate", "coder", "Write a haiku", "--wait")["id"]
+    for words in (("send", "default", "hi"), ("tasks", "delegate", "default", "x")):
+        ended = shared.run(*words, "--from", "codr")
+        assert ended.returncode == 5
+        assert "did you mean coder?" in ended.stderr
+    ended = shared.run("tasks", "delegate", "coder", "x", "--depends-on", task[:-1])
+    assert f"did you mean {task}?" in ended.stderr
+    ended = shared.run("tasks", "delegate", "coder", "x", "--depends-on", "zz")
+    assert "see: clawd tasks list" in ended.stderr
+
+
 def test_a_failed_task_is_8(shared: Home) -> None:
     """Waiting ends with 8 when the task failed; it can be given again."""
     text = 'Use send_message_to_session to send "x" to session "nobody-here"'

@@ -16,14 +16,21 @@ from clawd.errors import ClawdError, NotFound, Refused
 
 
 @contextmanager
-def naming_the_nearest(client: Client, path: str, wanted: str) -> Iterator[None]:
+def naming_the_nearest(
+    client: Client, path: str, wanted: str, *others: tuple[str, str]
+) -> Iterator[None]:
     """Give a "no such thing" error the nearest id of the list at ``path`` as its hint.
 
-    When none is near, the error's own hint stays.
+    A request that names several things has ``others``, each a path and an id; the list is that
+    of the one that the error's text names. When none is near, the error's own hint stays.
     """
     try:
         yield
     except NotFound as problem:
+        for other_path, other in others:
+            if ascii(other[:80]) in problem.message:
+                path, wanted = other_path, other
+                break
         problem.hint = hint(client, path, wanted, problem.hint)
         raise
 

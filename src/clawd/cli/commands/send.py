@@ -44,7 +44,8 @@ def send(
     if seconds is not None:
         body["waitSeconds"] = seconds
     limit = None if seconds is None else seconds + 15
-    with naming_the_nearest(invocation.client, "/api/sessions", session):
+    sessions = "/api/sessions"
+    with naming_the_nearest(invocation.client, sessions, session, (sessions, sender or session)):
         sent = invocation.client.post("/api/messages", body, timeout=limit)
     answer = sent.get("answer")
     out = invocation.out

@@ -185,7 +185,9 @@ def delegate(
         "dependsOn": list(depends_on) or None,
     }
     body = {key: value for key, value in wanted.items() if value is not None}
-    with naming_the_nearest(invocation.client, "/api/sessions", session):
+    sessions = "/api/sessions"
+    others = [(sessions, sender or session), *((_AT, task) for task in depends_on)]
+    with naming_the_nearest(invocation.client, sessions, session, *others):
         made = invocation.client.post(_AT, body)
     if wait:
         invocation.out.note(f"{made['id']} {made['status']} -> {session}")
