@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from clawd.config.examples import example
 from clawd.config.loader import check
 
 BUDGETS = """{
@@ -23,5 +26,40 @@ def test_budgets_are_named_as_doing_nothing() -> None:
 def test_a_budget_of_null_asks_for_nothing() -> None:
     """``null`` is no limit, which is what there is."""
     checked = check('{"limits": {"maxTokensPerDay": null}}', environ={}, home=None)
+    checked.require()
+    assert checked.inactive == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("files", "true"),
+        ("web", "true"),
+        ("memory", "true"),
+        ("identity", '["MEMORY.md"]'),
+        ("load", '["package.module:tool"]'),
+    ],
+)
+def test_a_tool_that_is_asked_for_and_not_there_is_named(key: str, value: str) -> None:
+    """A group of tools that a file asks for is named, even at its default value."""
+    text = f'{{"sessions": {{"a": {{"tools": {{"{key}": {value}}}}}}}}}'
+    checked = check(text, environ={}, home=None)
+    checked.require()
+    assert checked.inactive == [f"sessions.a.tools.{key}"]
+
+
+def test_tools_that_are_switched_off_or_left_out_are_not_named() -> None:
+    """Nobody has these tools, which is what such a file wants; a default is nobody's wish."""
+    off = '{"files": false, "web": false, "memory": false, "identity": [], "load": []}'
+    checked = check(
+        f'{{"sessions": {{"a": {{"tools": {off}}}, "b": {{}}}}}}', environ={}, home=None
+    )
+    checked.require()
+    assert checked.inactive == []
+
+
+def test_the_example_configuration_names_nothing_inactive() -> None:
+    """Who starts with the example is told of no key that does nothing."""
+    checked = check(example(), environ={}, home=None)
     checked.require()
     assert checked.inactive == []

@@ -43,6 +43,7 @@ def test_the_provider_templates_example_loads() -> None:
     assert "example value" in key.message
     assert (key.severity, key.line, key.column) == ("warning", 6, 7)
     assert "sk-YOUR" not in str(key)
+    assert checked.inactive == []
 
 
 def test_the_session_a2a_example_loads() -> None:

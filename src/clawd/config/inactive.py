@@ -28,13 +28,22 @@ PARTS_TO_COME: tuple[tuple[str, ...], ...] = (
     ("sessions", "*", "contracts"),
     ("sessions", "*", "a2a", "encrypt"),
     ("sessions", "*", "a2a", "access"),
+    ("sessions", "*", "tools", "files"),
     ("sessions", "*", "tools", "exec"),
+    ("sessions", "*", "tools", "web"),
+    ("sessions", "*", "tools", "memory"),
     ("sessions", "*", "tools", "schedule"),
+    ("sessions", "*", "tools", "identity"),
     ("sessions", "*", "tools", "approval"),
     ("sessions", "*", "tools", "afterUntrusted"),
+    ("sessions", "*", "tools", "load"),
     ("sessions", "*", "tools", "search"),
 )
-"""Shorten this as parts are added; ``*`` is any key."""
+"""Shorten this as parts are added; ``*`` is any key.
+
+A template's `embeddingModel` is not among them, though nothing reads it yet: it describes the
+endpoint and asks for nothing, and the usual examples of a template have it.
+"""
 
 _AS_IF_ABSENT: tuple[Any, ...] = (False, None, "", "model", [], {}, {"enabled": False})
 
