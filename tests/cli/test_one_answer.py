@@ -93,6 +93,21 @@ def test_a_held_provider_is_6(home: Home) -> None:
         assert "OPENAI_API_KEY" in made.stderr
 
 
+def test_a_cost_limit_needs_a_price(home: Home, silent_port: int) -> None:
+    """--max-cost is refused with 2, and nothing asked, when what the model costs is not known."""
+    home.silence(silent_port)
+    ended = home.run("chat", "-p", "hello", "--max-cost", "1")
+    assert ended.returncode == 2, ended
+    assert "prices" in ended.stderr
+    assert home.json("sessions", "show", "default")["turn"] is None
+    config = json.loads((home.path / "config.json").read_text())
+    config["providerTemplates"]["silent"]["prices"] = {"m": {"input": 1, "output": 1}}
+    (home.path / "config.json").write_text(json.dumps(config))
+    home.run("restart")
+    ended = home.run("chat", "-p", "hello", "--max-cost", "1", "--timeout", "1")
+    assert ended.returncode == 7, ended
+
+
 def test_the_time_limit_is_7(home: Home, silent_port: int) -> None:
     """--timeout ends the wait with 7 and stops the turn."""
     home.silence(silent_port)

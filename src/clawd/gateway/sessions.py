@@ -13,7 +13,7 @@ from clawd.agent.context import tokens_of
 from clawd.comms.caller import operator
 from clawd.comms.creation import SessionCreation
 from clawd.config.output import redacted_session
-from clawd.config.schema import limits_for
+from clawd.config.schema import SessionSettings, limits_for
 from clawd.gateway.house import House
 from clawd.gateway.wire import Fields, listing, one, read_body, read_object, whole
 from clawd.ids import OPERATOR
@@ -209,6 +209,15 @@ class SessionRoutes:
         template = self._house.config.template_of(session.settings)
         return session.settings.context.max_tokens or template.context_window
 
+    def _priced(self, settings: SessionSettings) -> bool:
+        """Whether the cost of every model that may answer is known."""
+        config = self._house.config
+        asked = [(config.template_of(settings), config.model_of(settings))]
+        fallback = config.provider_templates.get(config.fallback_of(settings) or "")
+        if fallback is not None:
+            asked.append((fallback, fallback.default_model))
+        return all(template.is_offline or model in template.prices for template, model in asked)
+
     def _shown(self, session: Session) -> JSON:
         settings, transcript = session.settings, session.transcript
         config, comms = self._house.config, self._house.comms
@@ -230,6 +239,7 @@ class SessionRoutes:
             "status": self._house.sessions.status(session.id),
             "template": config.template_of(settings).id,
             "model": config.model_of(settings),
+            "priced": self._priced(settings),
             "unread": comms.post.box(session.id).unread(),
             "openTasks": len(comms.board.open_for(worker=session.id)),
             "queue": session.queue(),

@@ -62,6 +62,13 @@ def chat(
         from clawd.cli.chat.app import talk
 
         return talk(invocation, chosen, new=new)
+    if max_cost is not None and not chosen["priced"]:
+        raise Invalid(
+            "price_unknown",
+            f"--max-cost cannot hold: {chosen['model']} of {chosen['template']}, or its fallback, "
+            "has no price",
+            hint="add prices to the template in config.json, or limit the time: --timeout",
+        )
     form = cast(Form, output or ("json" if invocation.as_json else "text"))
     return answer(
         invocation.client,
