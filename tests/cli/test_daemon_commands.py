@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -123,3 +124,16 @@ def test_doctor(home: Home) -> None:
     assert os.stat(home.path / "config.json").st_mode & 0o777 == 0o600
     (home.path / "config.json").write_text("{")
     assert home.run("doctor").returncode == 3
+
+
+def test_doctor_misses_a_workspace(home: Home) -> None:
+    """While the daemon runs, the folder of any session that is gone is an error with its mend."""
+    home.run("start")
+    made = home.json("sessions", "create", "poet", "-t", "offline")
+    assert home.json("doctor")["ok"]
+    Path(made["workspace"]).rename(home.path / "away")
+    ended = home.run("doctor")
+    assert ended.returncode == 1
+    assert f"{made['workspace']} is gone" in ended.stdout
+    assert "put the folder back" in ended.stdout
+    assert "all writable" not in ended.stdout

@@ -38,7 +38,7 @@ def run_checks(client: Client, *, fix: bool) -> list[Check]:
         _python(),
         *_folders(home, fix),
         *_configuration(checked),
-        *_workspaces(home, checked),
+        *_workspaces(client, checked),
         _disk(home),
         *_damage(home),
         *_daemon(client),
@@ -100,21 +100,39 @@ def _configuration(checked: Checked) -> Iterator[Check]:
         yield Check("config", "ok", f"{sessions} sessions, {templates} provider templates")
 
 
-def _workspaces(home: Path, checked: Checked) -> Iterator[Check]:
-    if checked.config is None:
+def _workspaces(client: Client, checked: Checked) -> Iterator[Check]:
+    in_use = _in_use(client)
+    if in_use is None and checked.config is None:
         return
-    bad = []
-    for settings in checked.config.sessions.values():
-        path = home / settings.workspace
-        there = path if path.exists() else path.parent
+    bad = False
+    used = in_use or []
+    for path in used:
+        if not path.is_dir():
+            bad = True
+            text = f"{path} is gone, and a session works there"
+            yield Check("workspace", "error", text, "put the folder back")
+    configured = checked.config.sessions.values() if checked.config is not None else ()
+    # Without a daemon a missing folder is no fault: the next start makes it.
+    folders = [client.home / each.workspace for each in configured]
+    for path in dict.fromkeys([*folders, *used]):
+        there = path
         while not there.exists():
             there = there.parent
         if not os.access(there, os.W_OK | os.X_OK):
-            bad.append(path)
-    for path in bad:
-        yield Check("workspace", "error", f"{path} is not writable", f"chown -R $USER {path}")
+            bad = True
+            mend = f"chown -R $USER {path}"
+            yield Check("workspace", "error", f"{path} is not writable", mend)
     if not bad:
         yield Check("workspaces", "ok", "all writable")
+
+
+def _in_use(client: Client) -> list[Path] | None:
+    """The workspaces of the sessions that run, those made at run time too; None: no daemon."""
+    try:
+        items = client.get("/api/sessions").get("items", [])
+    except ClawdError:
+        return None  # the daemon's own check says why
+    return [Path(item["workspace"]) for item in items if item.get("status") != "disabled"]
 
 
 def _disk(home: Path) -> Check:
