@@ -167,9 +167,9 @@ def _unpriced(config: Config, session: SessionSettings) -> Iterator[Finding]:
                 (*at, keys[limited[0]]),
                 f"session '{session.id}' may use '{model}' of '{template.id}', "
                 "whose price is not known, so its cost cannot be limited",
-                "Limit the tokens, or move the endpoint into a template with prices"
+                "Move the endpoint into a template with prices"
                 if template.id.startswith("inline:")
-                else f"Add {place}, or limit the tokens",
+                else f"Add {place}",
             )
             return
         if following is None or following in visited:

@@ -184,7 +184,7 @@ def dead(invocation: Invocation, limit: int) -> None:
 @click.argument("message")
 @pass_invocation
 def requeue(invocation: Invocation, message: str) -> None:
-    """Try a dead message again."""
+    """Try a dead, expired or held message again."""
     with naming_the_nearest(invocation.client, f"{_AT}?session=*", message):
         done = invocation.client.post(f"{_AT}/requeue", {"id": message})
     invocation.report(done, f"{message} waits for {done.get('to')} again")
@@ -239,7 +239,7 @@ messages = group(
         "thread": (_HERE + "thread", "The messages of one thread."),
         "search": (_HERE + "search", "Messages that contain words."),
         "dead": (_HERE + "dead", "Messages that were given up."),
-        "requeue": (_HERE + "requeue", "Try a dead one again."),
+        "requeue": (_HERE + "requeue", "Try a given-up one again."),
         "prune": (_HERE + "prune", "Remove read messages."),
         "compact": (_HERE + "compact", "Shorten the files."),
     },
