@@ -36,12 +36,16 @@ class PromptQueued(RunEvent, frozen=True, tag="prompt_queued", kw_only=True):
 
 
 class RunStarted(RunEvent, frozen=True, tag="run_started", kw_only=True):
-    """A turn begins; ``trigger`` is user, message, task, schedule or client."""
+    """A turn begins; ``trigger`` is user, message, task, schedule or client.
+
+    ``trigger_ids`` are the ids of the messages, or of the task, that it begins with.
+    """
 
     agent_name: str
     trigger: str
     input_message: str
     source: str = ""
+    trigger_ids: tuple[str, ...] = ()
     attempt: int = 1
 
 

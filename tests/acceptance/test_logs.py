@@ -81,7 +81,12 @@ async def test_send_wake_delegate_and_complete_are_in_the_logs_of_both(
     ]
     woken = [line for line in ours if line["event"] == "run_started"]
     assert [line["trigger"] for line in woken] == ["user", "message"]
-    assert task["id"] in woken[1]["input_message"]
+    (verdict,) = {
+        line["message"]["id"]
+        for line in ours
+        if line["event"] == "session_message" and line["message"].get("threadId") == task["id"]
+    }
+    assert woken[1]["trigger_ids"] == [verdict]
 
 
 async def test_the_daemons_log_has_what_belongs_to_no_session(start: Start) -> None:

@@ -128,6 +128,7 @@ class TurnRunner:
                 trigger=turn.trigger.kind,
                 input_message=self._spoken(turn),
                 source=turn.trigger.source,
+                trigger_ids=turn.trigger.ids,
                 attempt=turn_now.attempt,
             )
         )
