@@ -23,6 +23,7 @@ from clawd.config.schema import Config, Limits, SessionSettings, limits_for
 from clawd.daemon.logbook import Logbook, LogHandler
 from clawd.daemon.notify import notify
 from clawd.daemon.reload import LAST_GOOD, Configuration, Reloader
+from clawd.daemon.resources import resources
 from clawd.daemon.supervisor import Supervisor
 from clawd.errors import ClawdError
 from clawd.events import Notice
@@ -178,6 +179,7 @@ class Daemon:
             "providers": providers,
             "offline": all(config.template_of(s.settings).is_offline for s in sessions),
             "notices": list(self.notices),
+            "resources": resources(),
             "seq": self.stream.seq,
         }
 

@@ -55,9 +55,16 @@ class RunningDaemon:
     """A daemon of its own process on ``home``, which holds a ``config.json``."""
 
     def __init__(
-        self, home: Path, *, environ: Mapping[str, str] | None = None, umask: int = -1
+        self,
+        home: Path,
+        *,
+        environ: Mapping[str, str] | None = None,
+        umask: int = -1,
+        heard: Callable[[JSON], object] | None = None,
     ) -> None:
+        """With ``heard``, each event is handed to it and none is kept: for runs of hours."""
         self.home = home
+        self._heard = heard
         self.events: list[JSON] = []
         self._environ = {**os.environ, **(environ or {})}
         self._umask = umask
@@ -243,9 +250,15 @@ class RunningDaemon:
                 connected.set()
                 async for line in response.aiter_lines():
                     if line.startswith("data: "):
-                        self.events.append(json.loads(line[6:]))
+                        self._take(json.loads(line[6:]))
                         async with self._arrived:
                             self._arrived.notify_all()
+
+    def _take(self, event: JSON) -> None:
+        if self._heard is None:
+            self.events.append(event)
+        else:
+            self._heard(event)
 
     async def _end(self, number: int | None) -> int:
         process = self._process
