@@ -86,15 +86,14 @@ class Run:
         self._tools = Toolset(bind(self.box), permitted)
 
     async def end(self) -> Finished | Failed:
-        """Run the turn; afterwards exactly one end was told and every call has one result."""
+        """Run the turn; afterwards every call has one result, and its caller has the outcome."""
         async with asyncio.timeout(5):
             outcome = await run_turn(self.turn, self.model, self.kept, self._tools)
         self.check()
         return outcome
 
     def check(self) -> None:
-        ends = [e for e in self.events if isinstance(e, events.RunFinished | events.RunFailed)]
-        assert [e for e in self.events if isinstance(e, events.RunEvent)][-1:] == ends
+        assert not [e for e in self.events if isinstance(e, events.RunFinished | events.RunFailed)]
         assert mended(self.kept.messages) == self.kept.messages
         started = [e.tool_call_id for e in self.of(events.ToolCallStart)]
         ended = [e.tool_call_id for e in self.of(events.ToolCallEnd)]
@@ -179,7 +178,7 @@ async def test_a_denied_tool_is_refused_when_it_is_called() -> None:
 
 
 async def test_a_cancel_keeps_what_was_said_and_ends_every_call() -> None:
-    """M34: a call that was cut off has its result, the turn its end, and the cancel goes on up."""
+    """M34: a call that was cut off has its result, and the cancel goes on up."""
     run = Run(calling(("1", "hang", "{}"), ("2", "echo", '{"text": "fine"}')))
     async with asyncio.TaskGroup() as group:
         task = group.create_task(run.end())
@@ -189,8 +188,6 @@ async def test_a_cancel_keeps_what_was_said_and_ends_every_call() -> None:
     run.check()
     assert json.loads(run.kept.results()["1"])["error"] == "cancelled"
     assert run.kept.results()["2"] == "fine"
-    (failed,) = run.of(events.RunFailed)
-    assert failed.error["error"] == "cancelled"
 
 
 async def test_a_cancel_in_mid_sentence_keeps_the_part_that_came() -> None:

@@ -1,7 +1,8 @@
 """The one agent loop: model, tools, model … until the model has nothing more to call.
 
-It never throws for a model's or a tool's failure. A turn always ends in exactly one of
-``run_finished`` and ``run_failed``; a cancellation is recorded and then goes on up.
+It never throws for a model's or a tool's failure: a turn's outcome is ``Finished`` or ``Failed``,
+and whoever asked for it says so on the stream once that is on disk. A cancellation is recorded and
+then goes on up.
 """
 
 from __future__ import annotations
@@ -85,7 +86,6 @@ async def run_turn(
             await conversation.hear()
             reply = await _ask(turn, model, conversation, schemas)
             if not reply.calls:
-                _emit(turn, events.RunFinished, final_message=reply.text, usage=turn.usage)
                 return Finished(reply.text)
             await _run_tools(turn, conversation, tools, reply.calls)
             turn.repetition.check(turn.id)
@@ -99,11 +99,7 @@ async def run_turn(
             scope=f"turn {turn.id}",
             hint="raise limits.maxModelCallsPerTurn, or ask for less in one turn",
         )
-    except asyncio.CancelledError:
-        _emit(turn, events.RunFailed, error=CANCELLED, usage=turn.usage)
-        raise
     except ClawdError as error:
-        _emit(turn, events.RunFailed, error=error.as_json(), usage=turn.usage)
         return Failed(error)
 
 

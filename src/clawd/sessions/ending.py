@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from clawd.agent.loop import Failed, Finished, Turn
+from clawd.agent.loop import CANCELLED, Failed, Finished, Turn
 from clawd.bus.port import Envelope
 from clawd.comms.caller import Caller
 from clawd.comms.models import SessionMessage
 from clawd.comms.settling import MAX_DELIVERIES
 from clawd.config.schema import SessionSettings
-from clawd.errors import ClawdError, GuardRefused
-from clawd.events import RunFailed
+from clawd.errors import ClawdError, GuardRefused, StorageError
+from clawd.events import RunFailed, RunFinished
 from clawd.ids import now
+from clawd.messages import JSON, Usage
 from clawd.sessions.records import TurnRecord
 from clawd.sessions.services import Services
 from clawd.sessions.transcript import Transcript
@@ -22,7 +23,11 @@ MAX_STARTS = 3
 
 
 class TurnEnding:
-    """Brings the turns of one session to their ends, and knows what each of them is about."""
+    """Brings the turns of one session to their ends, and knows what each of them is about.
+
+    How the running turn ended is kept until ``announce``: who hears of an end may ask at once,
+    and finds it in the transcript.
+    """
 
     def __init__(
         self, settings: Callable[[], SessionSettings], transcript: Transcript, services: Services
@@ -30,6 +35,13 @@ class TurnEnding:
         self._settings = settings
         self._transcript = transcript
         self._services = services
+        self._end: RunFinished | RunFailed | None = None
+
+    def announce(self) -> None:
+        """Put the end of the turn on the stream, if it ended."""
+        end, self._end = self._end, None
+        if end is not None:
+            self._services.emit(end)
 
     def messages(self, turn: TurnRecord) -> list[SessionMessage]:
         """The messages that started the turn."""
@@ -46,12 +58,21 @@ class TurnEnding:
         found = (verdicts.continued(message) for message in self.messages(turn))
         return next((task.id for task in found if task is not None), None)
 
-    async def cancelled(self, turn: TurnRecord, answers: list[SessionMessage], by: str) -> None:
+    async def cancelled(
+        self, turn: TurnRecord, answers: list[SessionMessage], by: str, run: Turn | None = None
+    ) -> None:
         """The turn was stopped for good: its messages are read, its task is cancelled."""
+        if isinstance(self._end, RunFinished) and self._end.run_id == turn.id:
+            return  # it was over before it heard of the stop
         turn = self._transcript.turns.get(turn.id, turn)
         task_id = self.task(turn)
         error = {"error": "cancelled", "message": f"cancelled by {by}"}
-        await self._transcript.change(turn, status="cancelled", ended_at=now(), error=error)
+        usage = run.usage if run else turn.usage
+        if turn.status == "running":
+            self._failed(turn, CANCELLED, usage)
+        await self._transcript.change(
+            turn, status="cancelled", ended_at=now(), error=error, usage=usage
+        )
         settling = self._services.comms.settling
         await settling.turn_cancelled(self.messages(turn), answers, by)
         task = self._services.comms.board.find(task_id)
@@ -60,11 +81,15 @@ class TurnEnding:
                 task, "cancelled", reason=f"its turn was stopped by {by}"
             )
 
-    async def suspended(self, turn: TurnRecord) -> None:
+    async def suspended(self, turn: TurnRecord, run: Turn | None = None) -> None:
         """The session stops in good order: the turn goes on later, as if not started."""
         turn = self._transcript.turns.get(turn.id, turn)
         if turn.status == "running":
-            await self._transcript.change(turn, status="waiting", attempt=turn.attempt - 1)
+            usage = run.usage if run else turn.usage
+            self._failed(turn, CANCELLED, usage)
+            await self._transcript.change(
+                turn, status="waiting", attempt=turn.attempt - 1, usage=usage
+            )
             if turn.trigger.kind == "task":
                 await self._services.comms.tasks.suspended(turn.trigger.ids[0])
 
@@ -72,6 +97,16 @@ class TurnEnding:
         self, turn: TurnRecord, caller: Caller, run: Turn, outcome: Finished | Failed
     ) -> None:
         """The turn came to its end: senders and creators are told, then it is final."""
+        try:
+            await self._settle(turn, caller, run, outcome)
+        except StorageError as refused:
+            # It is settled once the disk takes it; whoever waits for it learns what is wrong.
+            self._failed(turn, refused.as_json(), run.usage)
+            raise
+
+    async def _settle(
+        self, turn: TurnRecord, caller: Caller, run: Turn, outcome: Finished | Failed
+    ) -> None:
         # What waits in it were answered is in the transcript by now.
         await self._services.comms.post.read(caller.answers)
         if isinstance(outcome, Failed):
@@ -82,6 +117,13 @@ class TurnEnding:
         if caller.task is not None:
             await comms.tasks.turn_finished(caller, caller.task, outcome.text)
         await self._transcript.change(turn, status="finished", ended_at=now(), usage=run.usage)
+        self._end = RunFinished(
+            session=self._settings().id,
+            trace=turn.lineage.trace,
+            run_id=turn.id,
+            final_message=outcome.text,
+            usage=run.usage,
+        )
 
     async def fail(
         self, turn: TurnRecord, caller: Caller, error: ClawdError, run: Turn | None = None
@@ -103,10 +145,11 @@ class TurnEnding:
         turn = await self._transcript.change(
             turn,
             status=status,
-            usage=run.usage if run else None,
+            usage=run.usage if run else turn.usage,
             error=error.as_json(),
             ended_at=None if again else now(),
         )
+        self._failed(turn, error.as_json(), turn.usage)
         if again:
             self._retry_later(turn)
 
@@ -118,11 +161,13 @@ class TurnEnding:
 
         self._services.clock.later(from_now, publish)
 
-    def tell(self, turn: TurnRecord, error: ClawdError) -> None:
-        """Put the failure on the stream, for a turn that the loop did not come to."""
-        session, trace = self._settings().id, turn.lineage.trace
-        self._services.emit(
-            RunFailed(session=session, trace=trace, run_id=turn.id, error=error.as_json())
+    def _failed(self, turn: TurnRecord, error: JSON, usage: Usage | None) -> None:
+        self._end = RunFailed(
+            session=self._settings().id,
+            trace=turn.lineage.trace,
+            run_id=turn.id,
+            error=error,
+            usage=usage or Usage(),
         )
 
 

@@ -230,6 +230,7 @@ class Session:
             self.running = self._task = self._runner.task = None
             self._runner.settling = False
             self._ended.set()
+            self._runner.announce()
             for steer in self._steers:
                 self._services.bus.publish(turn_envelope(steer, self.id))
             self._steers = []

@@ -54,31 +54,37 @@ class TurnRunner:
         self.settling = False
         """Whether the running turn has said its last word."""
         self._answers: list[SessionMessage] = []
+        self._run: Turn | None = None
 
     async def run(self, turn: TurnRecord) -> None:
         """Run an open turn of the transcript, and settle what comes of it."""
         async with self._services.gate.slot() as slot:
-            self.settling = False
+            self.settling, self._run = False, None
             started = await self._started(turn)
             if started is None:
                 return
             caller, run = self._bind(started, slot)
-            self.task, self._answers = caller.task, caller.answers
+            self.task, self._answers, self._run = caller.task, caller.answers, run
             try:
                 outcome = await self._outcome(started, caller, run)
             except Exception as error:  # noqa: BLE001 - settled like any failure, and shown
                 outcome = Failed(ClawdError("internal_error", f"{type(error).__name__}: {error}"))
-                self._ending.tell(started, outcome.error)
             self.settling = True
             await self._ending.settle(started, caller, run, outcome)
 
     async def cancelled(self, turn: TurnRecord, by: str) -> None:
         """The turn was stopped for good."""
-        await self._ending.cancelled(turn, self._answers, by)
+        run = self._run if self._run is not None and self._run.id == turn.id else None
+        await self._ending.cancelled(turn, self._answers, by, run)
 
     async def suspended(self, turn: TurnRecord) -> None:
         """The session stops in good order: the turn goes on later, as if not started."""
-        await self._ending.suspended(turn)
+        run = self._run if self._run is not None and self._run.id == turn.id else None
+        await self._ending.suspended(turn, run)
+
+    def announce(self) -> None:
+        """Tell of the end of the turn that was run last: it is final, and the session is free."""
+        self._ending.announce()
 
     async def _started(self, turn: TurnRecord) -> TurnRecord | None:
         """The turn as running; ``None`` when it may not start, or never can."""
@@ -87,14 +93,12 @@ class TurnRunner:
         except StorageError as error:
             if error.code != "line_too_large":
                 raise
-            self._ending.tell(turn, error)
             await self._ending.fail(turn, self._caller(turn), error)
             return None
 
     async def _start(self, turn: TurnRecord) -> TurnRecord | None:
         """Make the turn durable as running, with its user message when it is new."""
         if (refused := self._refused(turn)) is not None:
-            self._ending.tell(turn, refused)
             await self._ending.fail(turn, self._caller(turn), refused)
             return None
         text = await self._trigger_text(turn)
@@ -178,7 +182,6 @@ class TurnRunner:
         try:
             chosen = await self._services.models.choose(settings)
         except ClawdError as error:
-            self._ending.tell(turn, error)
             return Failed(error)
         prompt = await self._prompt()
         conversation = self._conversation(turn, prompt, chosen, run)
