@@ -1,8 +1,9 @@
 """Chat completions through the official client, read by hand: the only importer of ``openai``.
 
-The client brings the address, the key, the connection and the errors. What it would do to each
-message of a request and to each chunk of an answer costs more than everything else in a turn, so
-the body goes in as bytes and the stream is read here.
+The client brings the connections, and says once what every request to its endpoint has in common:
+address, key, headers. What it would do anew for each request, for each message in it and for each
+chunk of an answer costs more than everything else in a turn, so requests are sent over its
+connections as bytes and the stream is read here.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
@@ -33,6 +35,7 @@ ANSWER_LIMIT = 16 * 1024 * 1024
 _ERROR_LIMIT = 64 * 1024
 _AFTER_DONE = 1.0
 _OPENAI = "api.openai.com"
+_ACCOUNT = frozenset({"OpenAI-Organization", "OpenAI-Project"})
 
 _log = logging.getLogger(__name__)
 
@@ -62,27 +65,27 @@ class OpenAIChat:
         self._patience = patience or Patience()
         self._slots = Slots(max_concurrency)
         self._key_is_valid = api_key.isascii() and api_key.isprintable()
-        # The retries are ours: the client's cannot be told by cause, and know nothing of streams.
-        self._client = openai.AsyncOpenAI(
-            base_url=endpoint,
-            api_key=api_key or "none",
-            max_retries=0,
-            timeout=httpx2.Timeout(None, connect=self._patience.connect),
-            http_client=http_client,
+        self._http = http_client
+        client = openai.AsyncOpenAI(
+            base_url=endpoint, api_key=api_key or "none", http_client=http_client
         )
-        headers: dict[str, str | openai.Omit] = {
-            "Content-Type": "application/json",
-            "Accept": "text/event-stream",
-            "Accept-Encoding": "identity",
-        }
-        if not api_key:
-            headers["Authorization"] = openai.Omit()
-        if self._endpoint.hostname != _OPENAI:
+        self._address = httpx2.URL(f"{client.base_url}chat/completions")
+        self._headers = self._headers_of(client, keyed=bool(api_key))
+        # Every other limit of time is ours: the client's know nothing of streams.
+        limits = httpx2.Timeout(None, connect=self._patience.connect)
+        self._extensions = {"timeout": limits.as_dict()}
+
+    def _headers_of(self, client: openai.AsyncOpenAI, *, keyed: bool) -> httpx2.Headers:
+        """What the client sends with every request, as far as it concerns this endpoint."""
+        headers = {
+            name: value
+            for name, value in client.default_headers.items()
+            if isinstance(value, str)
             # They come from the environment and are nobody else's business.
-            headers["OpenAI-Organization"] = headers["OpenAI-Project"] = openai.Omit()
-        self._options: openai.RequestOptions = {"headers": headers}
-        # Whole, so that the client does not put it together for each request.
-        self._address = f"{self._client.base_url}chat/completions"
+            and (self._endpoint.hostname == _OPENAI or name not in _ACCOUNT)
+        }
+        headers |= {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
+        return httpx2.Headers(headers | client.auth_headers if keyed else headers)
 
     async def stream(self, request: ChatRequest) -> AsyncIterator[TextDelta | Reply]:
         """Text as it comes, and the reply last; tried again as `docs/models.md` says.
@@ -190,15 +193,15 @@ class OpenAIChat:
                 yield data
 
     async def _post(self, model: str, body: bytes, limit: float) -> httpx2.Response:
+        request = httpx2.Request(
+            "POST", self._address, headers=self._headers, content=body, extensions=self._extensions
+        )
         try:
             async with asyncio.timeout_at(limit):
-                return await self._client.post(
-                    self._address,
-                    content=body,
-                    stream=True,
-                    cast_to=httpx2.Response,
-                    options=self._options,
-                )
+                response = await self._http.send(request, stream=True)
+                if response.is_success:
+                    return response
+                await response.aread()
         except TimeoutError:
             raise faults.silence(
                 self._endpoint,
@@ -206,20 +209,16 @@ class OpenAIChat:
                 "did not begin to answer",
                 self._patience.stall_attempts,
             ) from None
-        except openai.APIStatusError as error:
-            response = error.response
-            raise faults.of_status(
-                response.status_code,
-                response.headers,
-                response.text,
-                model,
-                self._endpoint,
-                self._patience,
-            ) from None
-        except openai.APIConnectionError as error:
+        except (httpx2.HTTPError, ssl.SSLError) as error:
             raise faults.of_connection(error, self._endpoint, self._patience) from None
-        except httpx2.HTTPError as error:
-            raise faults.of_connection(error, self._endpoint, self._patience) from None
+        raise faults.of_status(
+            response.status_code,
+            response.headers,
+            response.text,
+            model,
+            self._endpoint,
+            self._patience,
+        )
 
     async def _check_kind(self, model: str, response: httpx2.Response) -> None:
         """A web page or a single object instead of a stream is looked at for its first part."""
