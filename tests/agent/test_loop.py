@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from clawd import events
@@ -171,7 +172,9 @@ async def test_a_denied_tool_is_refused_when_it_is_called() -> None:
         calling(("1", "explode", "{}")), Reply("ok"), permitted=lambda name: name != "explode"
     )
     await run.end()
-    offered = [t["function"]["name"] for t in run.model.requests[0].tools]
+    offered = [
+        json.loads(msgspec.json.encode(t))["function"]["name"] for t in run.model.requests[0].tools
+    ]
     assert "explode" not in offered
     assert "echo" in offered
     assert json.loads(run.kept.results()["1"])["error"] == "tool_denied"

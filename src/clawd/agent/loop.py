@@ -30,7 +30,7 @@ CANCELLED = {"error": "cancelled", "message": "the turn was cancelled"}
 class Conversation(Protocol):
     """The transcript as the loop sees it."""
 
-    async def request(self, tools: tuple[JSON, ...]) -> ChatRequest:
+    async def request(self, tools: tuple[msgspec.Raw, ...]) -> ChatRequest:
         """What to ask the model now: everything that fits, older history summarised."""
         ...
 
@@ -80,11 +80,11 @@ async def run_turn(
     turn: Turn, model: ChatModel, conversation: Conversation, tools: Toolset
 ) -> Finished | Failed:
     """Run the loop from what the conversation holds to the final text."""
-    schemas = tuple(tool.schema() for tool in tools.all())
+    offered = tuple(tool.declaration.encoded for tool in tools.all())
     try:
         for _ in range(turn.max_model_calls):
             await conversation.hear()
-            reply = await _ask(turn, model, conversation, schemas)
+            reply = await _ask(turn, model, conversation, offered)
             if not reply.calls:
                 return Finished(reply.text)
             await _run_tools(turn, conversation, tools, reply.calls)
@@ -104,12 +104,12 @@ async def run_turn(
 
 
 async def _ask(
-    turn: Turn, model: ChatModel, conversation: Conversation, schemas: tuple[JSON, ...]
+    turn: Turn, model: ChatModel, conversation: Conversation, offered: tuple[msgspec.Raw, ...]
 ) -> Reply:
     """One reply, kept in the transcript; an overflow and an empty answer are tried once more."""
     shrunk = retried = False
     while True:
-        request = await conversation.request(schemas)
+        request = await conversation.request(offered)
         try:
             reply = await _stream(turn, model, request, conversation)
         except ContextOverflow:
@@ -137,14 +137,13 @@ async def _stream(
 ) -> Reply:
     message_id = ""
     parts: list[str] = []
+    reply: Reply | None = None
     try:
+        # Also what follows the reply: a generator that is left takes a task of its own to close.
         async for item in model.stream(request):
             if isinstance(item, Reply):
-                if message_id:
-                    _emit(
-                        turn, events.TextMessageEnd, message_id=message_id, full_content=item.text
-                    )
-                return item
+                reply = item
+                continue
             if not message_id:
                 message_id = new_id("text")
                 _emit(turn, events.TextMessageStart, message_id=message_id)
@@ -166,9 +165,13 @@ async def _stream(
             if isinstance(error, asyncio.CancelledError):
                 await conversation.keep(assistant(text), partial=True)
         raise
-    raise ProviderError(
-        "provider_garbage", "the model's stream ended without a reply", retryable=True
-    )
+    if reply is None:
+        raise ProviderError(
+            "provider_garbage", "the model's stream ended without a reply", retryable=True
+        )
+    if message_id:
+        _emit(turn, events.TextMessageEnd, message_id=message_id, full_content=reply.text)
+    return reply
 
 
 async def _run_tools(

@@ -11,7 +11,7 @@ import difflib
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar, get_type_hints
 
 import msgspec
@@ -40,13 +40,29 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What is known of a tool before it is bound to a caller."""
+    """What is known of a tool before it is bound to a caller.
+
+    ``encoded`` is what each request says of it, made once: a turn asks with a dozen of them.
+    """
 
     name: str
     description: str
     arguments: type[BaseModel]
     parameters: JSON
     seconds: float
+    encoded: msgspec.Raw = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "encoded", msgspec.Raw(msgspec.json.encode(self.schema())))
+
+    def schema(self) -> JSON:
+        """The declaration as chat completions take it."""
+        function = {
+            "name": self.name,
+            "description": self.description,
+            "parameters": self.parameters,
+        }
+        return {"type": "function", "function": function}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +79,7 @@ class Tool:
 
     def schema(self) -> JSON:
         """The declaration as chat completions take it."""
-        d = self.declaration
-        function = {"name": d.name, "description": d.description, "parameters": d.parameters}
-        return {"type": "function", "function": function}
+        return self.declaration.schema()
 
     async def call(self, arguments: JSON) -> Answer:
         """Check the arguments and run the tool, for so long as its declaration allows.

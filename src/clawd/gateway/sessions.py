@@ -182,7 +182,10 @@ class SessionRoutes:
         """The next prompt by part, in tokens."""
         session = self._session(request)
         parts = [(name, estimate(text)) for name, text in await session.prompter.parts()]
-        tools = sum(estimate(str(tool.schema())) for tool in session.toolset(operator()).all())
+        tools = sum(
+            estimate(bytes(tool.declaration.encoded).decode())
+            for tool in session.toolset(operator()).all()
+        )
         parts += [("tools", tools), ("history", session.transcript.tokens())]
         window = self._window(session)
         used = sum(tokens for _, tokens in parts)

@@ -130,8 +130,7 @@ class OpenAIChat:
 
     async def _open(self, deadline: float) -> None:
         try:
-            async with asyncio.timeout_at(deadline):
-                await self._slots.opened()
+            await self._slots.opened(deadline)
         except TimeoutError:
             raise faults.silence(self._endpoint, self._timeout, "took no request", 1) from None
 
@@ -143,8 +142,10 @@ class OpenAIChat:
         first = min(clock() + self._patience.first_token, deadline)
         response = await self._post(model, body, first)
         try:
-            async with asyncio.timeout_at(deadline):
-                await self._check_kind(model, response)
+            kind = response.headers.get("content-type", "").lower()
+            if "html" in kind or "json" in kind:
+                async with asyncio.timeout_at(deadline):
+                    raise await self._no_stream(kind, model, response)
             async with aclosing(self._reads(response, answer, first, deadline)) as reads:
                 lines = EventLines()
                 async for data in reads:
@@ -220,11 +221,8 @@ class OpenAIChat:
             self._patience,
         )
 
-    async def _check_kind(self, model: str, response: httpx2.Response) -> None:
-        """A web page or a single object instead of a stream is looked at for its first part."""
-        kind = response.headers.get("content-type", "").lower()
-        if "html" not in kind and "json" not in kind:
-            return
+    async def _no_stream(self, kind: str, model: str, response: httpx2.Response) -> Fault:
+        """What a web page or a single object instead of a stream tells by its first part."""
         data = b""
         async with aclosing(response.aiter_bytes()) as chunks:
             async for part in chunks:
@@ -232,8 +230,8 @@ class OpenAIChat:
                 if len(data) > _ERROR_LIMIT:
                     break
         if "json" in kind and b'"error"' in data:
-            raise faults.of_body(data, model, self._endpoint, self._patience)
-        raise faults.garbage(self._endpoint, f"it sent {kind} instead of a stream", data)
+            return faults.of_body(data, model, self._endpoint, self._patience)
+        return faults.garbage(self._endpoint, f"it sent {kind} instead of a stream", data)
 
     def _take(self, model: str, answer: Assembly, lines: EventLines, data: bytes) -> str:
         text = ""

@@ -46,7 +46,7 @@ class Slots:
     async def slot(self, seconds: float) -> AsyncIterator[None]:
         """One of the slots; ``TimedOut`` when none is free in time."""
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds if self._free.locked() else None):
                 await self._free.acquire()
         except TimeoutError:
             raise TimedOut(
@@ -64,9 +64,11 @@ class Slots:
         until = asyncio.get_running_loop().time() + seconds
         self._not_before = max(self._not_before, until)
 
-    async def opened(self) -> None:
-        """Wait until calls may begin."""
+    async def opened(self, deadline: float) -> None:
+        """Wait until calls may begin; ``TimeoutError`` when that is not before ``deadline``."""
         clock = asyncio.get_running_loop().time
         # Another call may be told to wait longer meanwhile.
-        while (seconds := self._not_before - clock()) > 0:  # noqa: ASYNC110 - it waits for a time
-            await asyncio.sleep(seconds)
+        while (now := clock()) < self._not_before:
+            await asyncio.sleep(min(self._not_before, deadline) - now)
+            if clock() >= deadline:
+                raise TimeoutError

@@ -16,12 +16,12 @@ Finish = Literal["stop", "tool_calls", "length", "content_filter"]
 class ChatRequest(msgspec.Struct, frozen=True):
     """One model call: the whole conversation and the tools on offer.
 
-    ``tools`` are OpenAI tool declarations; ``session`` is for logs and never sent.
+    ``tools`` are OpenAI tool declarations, encoded or not; ``session`` is for logs and never sent.
     """
 
     model: str
     messages: tuple[ChatMessage, ...]
-    tools: tuple[JSON, ...] = ()
+    tools: tuple[JSON | msgspec.Raw, ...] = ()
     temperature: float | None = None
     max_output_tokens: int | None = None
     session: str = ""

@@ -18,7 +18,7 @@ class Body(msgspec.Struct, frozen=True, omit_defaults=True):
     messages: tuple[ChatMessage, ...]
     stream: bool
     stream_options: dict[str, bool]
-    tools: tuple[JSON, ...] = ()
+    tools: tuple[JSON | msgspec.Raw, ...] = ()
     temperature: float | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from clawd.agent.context import cut_before, summarise
 from clawd.errors import ClawdError
 from clawd.ids import now
 from clawd.llm.port import ChatModel, ChatRequest
 from clawd.llm.tokens import estimate
-from clawd.messages import JSON, ChatMessage, Usage, system, user
+from clawd.messages import ChatMessage, Usage, system, user
 from clawd.sessions.records import TurnRecord
 from clawd.sessions.transcript import Transcript
 
@@ -56,10 +58,10 @@ class TurnConversation:
         self._spent = spent
         self._tool_tokens = -1
 
-    async def request(self, tools: tuple[JSON, ...]) -> ChatRequest:
+    async def request(self, tools: tuple[msgspec.Raw, ...]) -> ChatRequest:
         """What to ask the model now; summarises first when history is past the threshold."""
         if self._tool_tokens < 0:
-            self._tool_tokens = sum(estimate(str(tool)) for tool in tools)
+            self._tool_tokens = estimate(b"".join(tools).decode())
         tokens = self._prompt_tokens + self._tool_tokens + self._transcript.tokens()
         if tokens > self._window:
             await self.shrink()
