@@ -91,8 +91,7 @@ class Assignments:
     ) -> AsyncTask:
         """Give a session a task; durable when this returns, the work happens later."""
         limits = self._limits(caller.session)
-        if to != OPERATOR or caller.session == OPERATOR:
-            self._directory.reach(caller.session, to)
+        self._directory.address(caller.session, to, "delegate")
         check_content(task, limits.max_message_bytes, "task")
         check_context(context, limits.max_context_bytes)
         if deadline_seconds is not None and not 0 < deadline_seconds <= MAX_DEADLINE_SECONDS:

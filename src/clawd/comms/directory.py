@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from clawd.comms.caller import Caller
+from clawd.comms.rights import Rule, may
+from clawd.config.session import Right
 from clawd.errors import Invalid, NotFound, Refused
 from clawd.ids import OPERATOR
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What others may know of a session, and how it may be reached."""
+    """What others may know of a session, and how it may be reached.
+
+    ``access`` is its own list of rules; ``creators`` the sessions that made it, nearest first.
+    """
 
     id: str
     name: str
@@ -23,6 +30,8 @@ class Entry:
     a2a: bool = True
     hidden: bool = False
     wake: bool = True
+    access: Sequence[Rule] = ()
+    creators: tuple[str, ...] = ()
 
 
 class Directory:
@@ -49,20 +58,19 @@ class Directory:
         """Every session, in the order in which they came."""
         return list(self._entries.values())
 
-    def related(self, viewer: str, entry: Entry) -> bool:
-        """Whether the two belong together at all: same organization, both with A2A."""
+    def may(self, viewer: str, entry: Entry, right: Right) -> bool:
+        """Whether ``viewer`` has this right over ``entry``: every path asks this."""
         if viewer == OPERATOR:
             return True
         own = self._entries.get(viewer)
-        return own is not None and own.a2a and own.organization == entry.organization
+        return own is not None and own.a2a and viewer != entry.id and may(own, entry, right)
 
     def visible(self, viewer: str, entry: Entry) -> bool:
         """Whether ``viewer`` may see ``entry`` in any list, search, prompt or error text."""
         if viewer == OPERATOR:
             return True
-        if entry.id == viewer or not self.related(viewer, entry):
-            return False
-        return entry.enabled and entry.a2a and not entry.hidden
+        shown = entry.enabled and entry.a2a and not entry.hidden
+        return shown and self.may(viewer, entry, "list")
 
     def find(
         self, viewer: str, capability: str | None = None, query: str | None = None
@@ -80,11 +88,11 @@ class Directory:
             and all(word in _text(entry) for word in words)
         ]
 
-    def reach(self, sender: str, target: str) -> Entry:
-        """The session that ``sender`` may write to or delegate to; the error says why not.
+    def reach(self, sender: str, target: str, right: Right = "send") -> Entry:
+        """The session that ``sender`` may write or delegate to; the error says why not.
 
-        An unknown id and one of another organization get the same answer; a hidden session is
-        reached by its id.
+        An unknown id, one of another organization and one that is closed to the sender get the
+        same answer, unless the sender can see it; a hidden session is reached by its id.
         """
         if target == sender == OPERATOR:
             raise Invalid("self_send", "the operator is you, not a session", hint="name a session")
@@ -93,8 +101,8 @@ class Directory:
                 "self_send", "a session cannot send to itself", hint="name another session"
             )
         entry = self._entries.get(target)
-        if entry is None or not self.related(sender, entry):
-            raise self.unknown(sender, target)
+        if entry is None or not self.may(sender, entry, right):
+            raise self.closed(sender, target, right)
         if not entry.enabled:
             raise Refused(
                 "session_disabled", f"session {target!r} is disabled", hint="choose another session"
@@ -107,6 +115,67 @@ class Directory:
             )
         return entry
 
+    def address(self, sender: str, target: str, right: Right) -> None:
+        """Whether ``sender`` may write or delegate to a session, or to the operator."""
+        if target != OPERATOR or sender == OPERATOR:
+            self.reach(sender, target, right)
+
+    def require(self, viewer: str, target: str, right: Right) -> None:
+        """Raise the error for a missing right; who is gone, and the operator, forbid nothing."""
+        entry = self._entries.get(target)
+        if entry is not None and not self.may(viewer, entry, right):
+            raise self.closed(viewer, target, right)
+
+    def check_creation(self, caller: Caller) -> None:
+        """Whether all who led to this turn may have its session create others; ``Refused``."""
+        senders = {m.from_ for m in caller.triggered_by if not m.from_daemon}
+        for source in sorted(senders.union(caller.lineage.path) - {OPERATOR}):
+            if caller.session != OPERATOR and not self.let(source, caller.session, "create"):
+                named = f"{source!r}" if self.known(caller.session, source) else "a session"
+                raise Refused(
+                    "access_denied",
+                    f"this turn goes back to {named} that may not have you create sessions",
+                    hint="use the sessions that exist (list_agents), or ask your human",
+                    right="create",
+                )
+
+    def readable(self, viewer: str, target: str) -> Entry:
+        """The session whose outputs ``viewer`` may read; it must be visible as well."""
+        entry = self._entries.get(target)
+        seen = entry is not None and self.visible(viewer, entry)
+        if entry is None or not seen or not self.may(viewer, entry, "read"):
+            raise self.closed(viewer, target, "read")
+        return entry
+
+    def known(self, viewer: str, target: str) -> Entry | None:
+        """The session, if ``viewer`` may know that it is there once it names the id."""
+        entry = self._entries.get(target)
+        if entry is None:
+            return None
+        rights: tuple[Right, ...] = ("send", "delegate")
+        shown = viewer == target or self.visible(viewer, entry)
+        return entry if shown or any(self.may(viewer, entry, r) for r in rights) else None
+
+    def let(self, sender: str, target: str, right: Right) -> bool:
+        """Whether what ``sender`` sent while it could may now do this to ``target``.
+
+        The last word of a sender that is gone counts like one of the target's own.
+        """
+        own, entry = self._entries.get(sender), self._entries.get(target)
+        return entry is not None and (own is None or sender == target or may(own, entry, right))
+
+    def closed(self, viewer: str, target: str, right: Right) -> NotFound | Refused:
+        """The error for a missing right: a refusal by one it sees, else as if nobody were there."""
+        entry = self._entries.get(target)
+        if entry is None or not self.visible(viewer, entry):
+            return self.unknown(viewer, target)
+        return Refused(
+            "access_denied",
+            f"session {target!r} does not give you the right to {_WORDS[right]}",
+            hint="choose another session, or ask your human (message the operator) for it",
+            right=right,
+        )
+
     def unknown(self, viewer: str, target: str) -> NotFound:
         """The error for an id that is not there, naming the nearest that the viewer may see."""
         seen = [entry.id for entry in self._entries.values() if self.visible(viewer, entry)]
@@ -118,6 +187,16 @@ class Directory:
             f"there is no session {shown}",
             hint=f"{hint}known: {', '.join(seen) or 'none'}",
         )
+
+
+_WORDS: dict[Right, str] = {
+    "list": "see it",
+    "read": "read its outputs",
+    "send": "send to it",
+    "wake": "wake it",
+    "delegate": "give it tasks",
+    "create": "have it create sessions",
+}
 
 
 def _offers(entry: Entry, capability: str) -> bool:

@@ -20,7 +20,7 @@ from clawd.comms.waits import Wait, Waits
 from clawd.config.schema import Limits
 from clawd.errors import Invalid, NotFound, Refused
 from clawd.events import Event, SessionMessageChanged
-from clawd.ids import OPERATOR, new_id, now, seconds_of
+from clawd.ids import new_id, now, seconds_of
 from clawd.lineage import Lineage
 from clawd.storage.writer import Writer
 
@@ -120,8 +120,7 @@ class Post:
         rate to the caller (a broadcast is one send). Raises ``Invalid``, ``NotFound``, ``Refused``
         or ``StorageError``; then nothing was sent.
         """
-        if to != OPERATOR or caller.session == OPERATOR:
-            self._directory.reach(caller.session, to)
+        self._directory.address(caller.session, to, "send")
         check_content(content, self._limits(caller.session).max_message_bytes)
         check_priority(priority)
         check_ttl(ttl)
@@ -208,6 +207,8 @@ class Post:
         """
         if not 0 < seconds <= MAX_WAIT_SECONDS:
             raise Invalid("invalid_wait", f"wait_seconds must be from 0 to {MAX_WAIT_SECONDS}")
+        # Before the circle is looked for, whose error would tell who else is there.
+        self._directory.address(caller.session, to, "send")
         wait = self.waits.open(caller.session, to, new_id("msg"), content)
         options |= {"kind": "request", "message_id": wait.question}
         try:
@@ -226,12 +227,16 @@ class Post:
         return message, answer
 
     def wake(self, message: SessionMessage) -> None:
-        """Put a waiting message on the bus, unless its receiver reads its mail itself."""
+        """Put a waiting message on the bus, unless its receiver reads its mail itself.
+
+        So it does with mail of a session that has no right to wake it, but for what it asked for.
+        """
         entry = self._directory.get(message.to)
         if (
             entry is not None
             and entry.enabled
             and entry.wake
+            and self.may_wake(message)
             and message.type != "receipt"
             and message.waits
             and not expired(message)
@@ -240,6 +245,15 @@ class Post:
             self._bus.publish(
                 Envelope(message.id, "message", message.to, lineage, message.priority)
             )
+
+    def may_wake(self, message: SessionMessage) -> bool:
+        """Whether its sender has the right to, or it brings what its receiver asked for."""
+        asked = self.find(message.reply_to or "")
+        return (
+            message.type in ("task_result", "notice")
+            or (asked is not None and asked.type == "request" and asked.from_ == message.to)
+            or self._directory.let(message.from_, message.to, "wake")
+        )
 
     def wake_all(self, owner: str) -> None:
         """Wake a session for all mail that waits for it."""

@@ -135,6 +135,6 @@ class TaskTools:
         )
 
     def _shown(self, task: AsyncTask) -> dict[str, Any]:
-        entry = self._comms.directory.get(task.to_session)
+        entry = self._comms.directory.known(self._caller.session, task.to_session)
         state = self._comms.host.status(task.to_session) if entry else "gone"
         return public(task) | {"targetStatus": state}

@@ -130,7 +130,8 @@ class MessageTools:
         entry = self._comms.directory.get(target)
         if target == OPERATOR or entry is None:
             return ""
-        if not entry.wake:
+        woken = entry.wake and self._comms.directory.let(self._caller.session, target, "wake")
+        if not woken:
             return "; it reads its mail by itself"
         status = self._comms.host.status(target)
         return {
@@ -225,6 +226,9 @@ class MessageTools:
             missing = next((i for i, m in zip(ids, messages, strict=True) if m is None), "")
             raise NotFound("unknown_message", f"you have no message {missing[:80]!a}")
         found = [m for m in messages if m is not None]
+        for sender in {m.from_ for m in found if not m.from_daemon}:
+            # A receipt tells its sender something: it takes the right to do so.
+            self._comms.directory.require(self._caller.session, sender, "send")
         await self._comms.settling.acknowledge(self._caller, found, note or "")
         return Answer(
             f"Acknowledged {', '.join(m.id for m in found)}.", {"ids": [m.id for m in found]}
@@ -238,9 +242,7 @@ class MessageTools:
             session_id: the id of a session that you can see
             limit: at most so many
         """
-        entry = self._comms.directory.get(session_id)
-        if entry is None or not self._comms.directory.visible(self._caller.session, entry):
-            raise self._comms.directory.unknown(self._caller.session, session_id)
+        self._comms.directory.readable(self._caller.session, session_id)
         outputs = await self._comms.host.outputs(session_id, max(1, min(limit, 50)))
         return Answer(
             f"{len(outputs)} outputs of {session_id} (data from that session).",

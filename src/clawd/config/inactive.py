@@ -27,7 +27,6 @@ PARTS_TO_COME: tuple[tuple[str, ...], ...] = (
     ("sessions", "*", "entrypoint"),
     ("sessions", "*", "contracts"),
     ("sessions", "*", "a2a", "encrypt"),
-    ("sessions", "*", "a2a", "access"),
     ("sessions", "*", "tools", "files"),
     ("sessions", "*", "tools", "exec"),
     ("sessions", "*", "tools", "web"),

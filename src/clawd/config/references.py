@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from pathlib import Path as FilePath
 
+from clawd.config.access import check_access
 from clawd.config.problem import Path
 from clawd.config.provider import OFFLINE, OFFLINE_ENDPOINT, is_loopback
 from clawd.config.schema import Config, ProviderTemplate, SessionSettings, limits_for
@@ -29,6 +30,7 @@ def check_references(
     unusable = {name for name in config.sessions if _refused_id(name)}
     for session in config.sessions.values():
         yield from check_session(config, session, written)
+        yield from check_access(config, session)
         if session.id not in unusable:
             wrong = list(check_workspace(session.workspace, session.id, home))
             yield from wrong

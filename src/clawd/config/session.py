@@ -22,10 +22,18 @@ class AccessRule(Record):
     """A pattern over session ids."""
     organization: Text | None = None
     """A pattern over organizations; None is this session's own."""
-    rights: Annotated[Listing[Right], Field(min_length=1)] = (
+    rights: Annotated[Listing[Right], Field(json_schema_extra={"minItems": 1})] = (
         "list", "read", "send", "wake", "delegate", "create",
     )  # fmt: skip
     allow: bool
+
+    @field_validator("rights")
+    @classmethod
+    def _some(cls, rights: tuple[Right, ...]) -> tuple[Right, ...]:
+        # Not a bound of the field: that one would count without the wrong ones, and complain too.
+        if not rights:
+            raise ValueError("must not be empty")
+        return rights
 
 
 class A2A(Record):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from clawd.config.references import check_session
 from clawd.config.schema import Config, SessionSettings
 from clawd.config.structure import nearest
 from clawd.errors import Invalid, StorageError
-from clawd.ids import check_session_id
+from clawd.ids import RESERVED_SESSION_IDS, check_session_id
 from clawd.sessions.identity import FILES
 from clawd.sessions.templates import identity_files
 from clawd.storage.files import atomic_write, make_private_folder, sync_folder
@@ -23,14 +24,24 @@ from clawd.storage.files import atomic_write, make_private_folder, sync_folder
 MAX_IDENTITY_BYTES = 64 * 1024
 
 
+def check_free(wanted: str, taken: Collection[str]) -> None:
+    """``Invalid`` for an id of the wrong form, and alike for one that is reserved or taken."""
+    if wanted.lower() in RESERVED_SESSION_IDS or wanted.lower() in {t.lower() for t in taken}:
+        raise Invalid(
+            "name_not_available",
+            f"the id {wanted!r} is not available",
+            hint="choose another id",
+        )
+    check_session_id(wanted)
+
+
 def settings_for(
     config: Config, wanted: SessionCreation, creator: SessionSettings | None
 ) -> SessionSettings:
     """The settings of the new session; ``Invalid`` names what is wrong with the request.
 
-    It gets no more than its creator: the same tools, limits and organization.
+    It gets no more than its creator: the same tools, limits, organization and rules of access.
     """
-    check_session_id(wanted.id)
     for file, text in wanted.identity.items():
         size = len(encoded(text, file))
         if size > MAX_IDENTITY_BYTES:
@@ -69,6 +80,9 @@ def settings_for(
         inherited = session_json(creator)
         entry |= {key: inherited[key] for key in ("tools", "limits") if key in inherited}
         entry["a2a"]["organization"] = creator.a2a.organization
+        rules = inherited.get("a2a", {}).get("access", [])
+        # As closed as its creator, who reaches it all the same.
+        entry["a2a"]["access"] = [{"from": creator.id, "allow": True}, *rules] if rules else []
     settings = parse_session(wanted.id, entry)
     for finding in check_session(config, settings):
         if finding.severity == "error":

@@ -19,8 +19,8 @@ def check_model(config: Config, settings: SessionSettings) -> None:
         )
 
 
-def entry_of(settings: SessionSettings) -> Entry:
-    """What others may know of a session with these settings."""
+def entry_of(settings: SessionSettings, creators: tuple[str, ...] = ()) -> Entry:
+    """What others may know of a session with these settings, which these sessions made."""
     return Entry(
         settings.id,
         settings.name,
@@ -32,4 +32,6 @@ def entry_of(settings: SessionSettings) -> Entry:
         settings.a2a.enabled,
         settings.a2a.hidden_from_agents,
         settings.a2a.wake_on_message,
+        settings.a2a.access,
+        creators,
     )

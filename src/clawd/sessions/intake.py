@@ -57,7 +57,12 @@ class Intake:
         seen = [m for m in found if m and m.state == "delivered" and self._has_seen(m.id)]
         await post.read(seen)
         waiting = sorted(
-            (m for m in found if m and m not in seen and m.waits and not expired(m)),
+            (
+                m
+                for m in found
+                # The right to wake may have been taken back while it waited here.
+                if m and m not in seen and m.waits and not expired(m) and post.may_wake(m)
+            ),
             key=lambda m: (-m.priority, m.id),
         )
         count = fitting(waiting, MAX_TOGETHER)

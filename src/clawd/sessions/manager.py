@@ -18,16 +18,16 @@ from clawd.comms.manager import SessionCommsManager, Status
 from clawd.comms.models import AsyncTask
 from clawd.config.output import session_json
 from clawd.config.schema import Config, SessionSettings
-from clawd.errors import Invalid, Refused
+from clawd.errors import Refused
 from clawd.events import Notice, SessionChanged, SessionCreated, SessionRemoved
 from clawd.ids import OPERATOR, now
 from clawd.messages import JSON
-from clawd.sessions.creation import make_workspace_whole, settings_for
+from clawd.sessions.creation import check_free, make_workspace_whole, settings_for
 from clawd.sessions.discovery import Discovery
 from clawd.sessions.entries import check_model, entry_of
 from clawd.sessions.models import ConfiguredModels, public_template
 from clawd.sessions.orphans import orphans
-from clawd.sessions.overlay import overlay_record, still_valid, wanted_settings, with_overlay
+from clawd.sessions.overlay import outdated, overlay_record, wanted_settings, with_overlay
 from clawd.sessions.registry import Registry, SessionRecord
 from clawd.sessions.services import Services
 from clawd.sessions.session import Session
@@ -131,7 +131,7 @@ class SessionManager:
                     problems = await asyncio.to_thread(self._open, settings)
                     self._start(self._sessions[session_id])
                     self._services.emit(SessionCreated(session=session_id, name=settings.name))
-                    self._discovery.came(entry_of(settings))
+                    self._discovery.came(self._entry(settings))
                     changes += [f"session {session_id} added", *problems]
                 elif self._home / settings.workspace != current.workspace:
                     self._leave(session_id, moved=True)
@@ -181,14 +181,10 @@ class SessionManager:
         """Create and start a session, all or nothing."""
         async with self._changing:
             config = self._services.config()
+            self._comms.directory.check_creation(caller)
+            check_free(wanted.id, self._sessions)
             own = self._sessions.get(caller.session)
             settings = settings_for(config, wanted, own.settings if own else None)
-            if any(wanted.id.lower() == known.lower() for known in self._sessions):
-                raise Invalid(
-                    "name_not_available",
-                    f"the id {wanted.id!r} is not available",
-                    hint="choose another id",
-                )
             self._models.key(config.template_of(settings))
             parent = self._registry.get(caller.session)
             depth = (parent.depth if parent else 0) + 1
@@ -221,8 +217,8 @@ class SessionManager:
                     created_by=caller.session,
                 )
             )
-            self._discovery.came(entry_of(settings))
-            return entry_of(settings)
+            self._discovery.came(self._entry(settings))
+            return self._entry(settings)
 
     # What only the operator can do.
 
@@ -257,11 +253,12 @@ class SessionManager:
 
     async def _forget_outdated(self) -> None:
         """Drop for good what the operator has since edited in ``config.json``."""
-        for session_id, configured in self._services.config().sessions.items():
-            record = self._registry.get(session_id)
-            current = still_valid(configured, record) if record is not None else None
-            if current is not record and current is not None:
-                await self._registry.put(current)
+        for record in outdated(self._services.config(), self._registry):
+            await self._registry.put(record)
+
+    def _entry(self, settings: SessionSettings) -> Entry:
+        adopted = settings.id in self._services.config().sessions
+        return entry_of(settings, () if adopted else self._registry.creators(settings.id))
 
     def _open(self, settings: SessionSettings, created_by: str | None = None) -> list[str]:
         record = self._registry.get(settings.id)
@@ -273,7 +270,7 @@ class SessionManager:
             problems.append(f"workspace of {settings.id}: {error}")
         creator = created_by if created_by is not None else (record.created_by if record else "")
         session = Session(settings, workspace, self._services, creator)
-        self._comms.directory.put(entry_of(settings))
+        self._comms.directory.put(self._entry(settings))
         problems += self._comms.post.open(settings.id, workspace / MAILBOX)
         problems += session.load()
         self._sessions[settings.id] = session
@@ -323,7 +320,7 @@ class SessionManager:
         self._services.bus.unregister(session_id)
         if not moved:
             await self._comms.settling.hold(session_id)
-            self._discovery.went(entry_of(session.settings))
+            self._discovery.went(self._entry(session.settings))
         self._comms.post.close(session_id)
         del self._sessions[session_id]
         if moved:
@@ -337,13 +334,13 @@ class SessionManager:
     def _configure(self, session: Session, settings: SessionSettings) -> None:
         before, after = session.settings, settings
         session.configure(settings)
-        self._comms.directory.put(entry_of(settings))
-        self._discovery.changed(entry_of(before), entry_of(settings))
+        self._comms.directory.put(self._entry(settings))
+        self._discovery.changed(self._entry(before), self._entry(settings))
         if before.enabled != after.enabled:
             if after.enabled:
                 self._start(session)
             else:
                 self._services.clock.later(0, lambda: self._supervision.stop(session.id))
-        elif after.a2a.wake_on_message and not before.a2a.wake_on_message:
+        elif after.a2a != before.a2a:
             self._comms.post.wake_all(session.id)
         self._services.emit(SessionChanged(session=session.id, change="settings changed"))

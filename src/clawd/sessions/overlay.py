@@ -91,6 +91,13 @@ def still_valid(configured: SessionSettings, record: SessionRecord) -> SessionRe
     return msgspec.structs.replace(record, time=now(), settings=kept, base=base)
 
 
+def outdated(config: Config, registry: Registry) -> list[SessionRecord]:
+    """The records of which the operator has since edited a part in ``config.json``, without it."""
+    known = ((configured, registry.get(name)) for name, configured in config.sessions.items())
+    pairs = ((record, still_valid(each, record)) for each, record in known if record is not None)
+    return [current for record, current in pairs if current is not record]
+
+
 def wanted_settings(config: Config, registry: Registry) -> dict[str, SessionSettings]:
     """The sessions that there should be: the configured, and those made at run time."""
     wanted = {

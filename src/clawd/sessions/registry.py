@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from clawd.ids import seconds_of
+from clawd.ids import OPERATOR, seconds_of
 from clawd.messages import JSON
 from clawd.storage.jsonl import Log
 from clawd.storage.writer import Writer
@@ -63,6 +63,15 @@ class Registry:
         """What was said of a session."""
         record = self._records.get(session_id)
         return record if record is not None and not record.removed else None
+
+    def creators(self, session_id: str) -> tuple[str, ...]:
+        """The sessions that made this one, and made those, nearest first; gone ones too."""
+        found: list[str] = []
+        record = self._records.get(session_id)
+        while record is not None and record.created_by not in ("", OPERATOR, *found):
+            found.append(record.created_by)
+            record = self._records.get(record.created_by)
+        return tuple(found)
 
     async def add(self, record: SessionRecord) -> None:
         """Store a new session; a caller that is cancelled meanwhile has stored none."""
