@@ -304,6 +304,25 @@ async def test_a_call_that_a_crash_cut_off_is_never_run_again(
     assert len(latest(daemon.home / "workspaces/b/session_messages.jsonl")) == 1
 
 
+async def test_a_last_word_without_its_end_is_not_asked_for_again(
+    start: Start, model: ScriptedModel
+) -> None:
+    """A power cut between the two lines of a turn's end costs no second answer."""
+    daemon = await start("a")
+    model.script("a", [say("done")])
+    turn = await daemon.prompt("a", "do it")
+    assert await daemon.ended(turn) == "done"
+    await daemon.kill()
+    history = daemon.home / "workspaces/a/history.jsonl"
+    *kept, word, end = history.read_bytes().splitlines(keepends=True)
+    assert b'"role":"assistant"' in word
+    assert b'"status":"finished"' in end
+    history.write_bytes(b"".join((*kept, word)))
+    await daemon.start()
+    assert await daemon.ended(turn) == "done"
+    assert len(model.of("a")) == 1
+
+
 async def test_a_line_that_kills_the_daemon_is_given_up(start: Start, model: ScriptedModel) -> None:
     """Any trigger starts three times at most; the fourth start fails it and goes on."""
     daemon = await start("a")

@@ -42,6 +42,10 @@ class Conversation(Protocol):
         """Add to the transcript; durable when this returns. ``partial``: cut off by a cancel."""
         ...
 
+    async def end(self, message: ChatMessage) -> None:
+        """Add the model's last word to the transcript; durable when this returns."""
+        ...
+
     async def hear(self) -> None:
         """Add the lines by which the user steers this turn, if there are any."""
         ...
@@ -126,7 +130,8 @@ async def _ask(
         if not reply.text and not reply.calls and not retried:
             retried = True
             continue
-        await conversation.keep(assistant(reply.text, sound(reply.calls)))
+        said = assistant(reply.text, sound(reply.calls))
+        await (conversation.keep(said) if reply.calls else conversation.end(said))
         if reply.finish == "length":
             _notice(turn, "answer_cut", "the answer was cut at the model's output limit")
         return reply

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -12,7 +12,7 @@ from clawd.ids import now
 from clawd.llm.port import ChatModel, ChatRequest
 from clawd.llm.tokens import estimate
 from clawd.messages import ChatMessage, Usage, system, user
-from clawd.sessions.records import TurnRecord
+from clawd.sessions.records import MessageRecord, TurnRecord
 from clawd.sessions.transcript import Transcript
 
 _DROPPED = "\n(The messages after this summary were dropped to make the conversation fit.)"
@@ -22,7 +22,8 @@ class TurnConversation:
     """One turn's view: a prompt that is frozen, and history that fits.
 
     ``window`` is how many tokens a request may take; past ``threshold`` of it older history is
-    summarised by the model, and the newest ``keep_recent`` messages stay as they are.
+    summarised by the model, and the newest ``keep_recent`` messages stay as they are. ``last``
+    stores the model's last word.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class TurnConversation:
         steered: Callable[[], list[TurnRecord]],
         notice: Callable[[str, str], object],
         spent: Callable[[Usage], object],
+        last: Callable[[MessageRecord], Awaitable[object]],
     ) -> None:
         self._transcript = transcript
         self._turn = turn
@@ -56,6 +58,7 @@ class TurnConversation:
         self._steered = steered
         self._notice = notice
         self._spent = spent
+        self._last = last
         self._tool_tokens = -1
 
     async def request(self, tools: tuple[msgspec.Raw, ...]) -> ChatRequest:
@@ -85,6 +88,10 @@ class TurnConversation:
                 for message in messages
             )
         )
+
+    async def end(self, message: ChatMessage) -> None:
+        """Add the last word; durable when this returns, and the turn's end with it if it may be."""
+        await self._last(self._transcript.message(self._turn, message))
 
     async def hear(self) -> None:
         """Add the lines that steer this turn, and mark each as heard in the same append."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from clawd.agent.loop import CANCELLED, Failed, Finished, Turn
 from clawd.bus.port import Envelope
 from clawd.comms.caller import Caller
@@ -14,7 +16,7 @@ from clawd.errors import ClawdError, GuardRefused, StorageError
 from clawd.events import RunFailed, RunFinished
 from clawd.ids import now
 from clawd.messages import JSON, Usage
-from clawd.sessions.records import TurnRecord
+from clawd.sessions.records import MessageRecord, TurnRecord
 from clawd.sessions.services import Services
 from clawd.sessions.transcript import Transcript
 
@@ -93,6 +95,16 @@ class TurnEnding:
             if turn.trigger.kind == "task":
                 await self._services.comms.tasks.suspended(turn.trigger.ids[0])
 
+    async def said(self, turn: TurnRecord, caller: Caller, run: Turn, line: MessageRecord) -> None:
+        """The last word is durable when this returns.
+
+        Where nobody but the stream is to be told how the turn ended, it ends in the same append.
+        """
+        if caller.triggered_by or caller.answers or caller.task is not None:
+            await self._transcript.append(line)
+        else:
+            await self._finish(turn, run, line.message.content or "", line)
+
     async def settle(
         self, turn: TurnRecord, caller: Caller, run: Turn, outcome: Finished | Failed
     ) -> None:
@@ -107,6 +119,8 @@ class TurnEnding:
     async def _settle(
         self, turn: TurnRecord, caller: Caller, run: Turn, outcome: Finished | Failed
     ) -> None:
+        if isinstance(self._end, RunFinished):
+            return
         # What waits in it were answered is in the transcript by now.
         await self._services.comms.post.read(caller.answers)
         if isinstance(outcome, Failed):
@@ -116,12 +130,19 @@ class TurnEnding:
         await comms.settling.turn_finished(caller, outcome.text)
         if caller.task is not None:
             await comms.tasks.turn_finished(caller, caller.task, outcome.text)
-        await self._transcript.change(turn, status="finished", ended_at=now(), usage=run.usage)
+        await self._finish(turn, run, outcome.text)
+
+    async def _finish(self, turn: TurnRecord, run: Turn, text: str, *before: MessageRecord) -> None:
+        at = now()
+        finished = msgspec.structs.replace(
+            turn, time=at, status="finished", ended_at=at, usage=run.usage
+        )
+        await self._transcript.append(*before, finished)
         self._end = RunFinished(
             session=self._settings().id,
             trace=turn.lineage.trace,
             run_id=turn.id,
-            final_message=outcome.text,
+            final_message=text,
             usage=run.usage,
         )
 

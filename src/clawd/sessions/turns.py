@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from clawd.agent.history import INTERRUPTED, calls_made, unanswered
@@ -24,7 +25,7 @@ from clawd.sessions.conversation import TurnConversation
 from clawd.sessions.ending import MAX_STARTS, TurnEnding
 from clawd.sessions.gate import Slot
 from clawd.sessions.permission import permitted
-from clawd.sessions.records import Trigger, TurnRecord
+from clawd.sessions.records import MessageRecord, Trigger, TurnRecord
 from clawd.sessions.services import Chosen, Services
 from clawd.sessions.transcript import Transcript
 from clawd.sessions.triggers import messages_text, task_text
@@ -184,11 +185,17 @@ class TurnRunner:
         except ClawdError as error:
             return Failed(error)
         prompt = await self._prompt()
-        conversation = self._conversation(turn, prompt, chosen, run)
+        last = partial(self._ending.said, turn, caller, run)
+        conversation = self._conversation(turn, prompt, chosen, last, run)
         return await run_turn(run, chosen.model, conversation, self.toolset(caller))
 
     def _conversation(
-        self, turn: TurnRecord, prompt: str, chosen: Chosen, run: Turn | None = None
+        self,
+        turn: TurnRecord,
+        prompt: str,
+        chosen: Chosen,
+        last: Callable[[MessageRecord], Awaitable[object]],
+        run: Turn | None = None,
     ) -> TurnConversation:
         settings = self._settings()
 
@@ -222,6 +229,7 @@ class TurnRunner:
                 Notice(session=settings.id, trace=turn.lineage.trace, code=code, text=text)
             ),
             spent=spent,
+            last=last,
         )
 
     async def compact(self) -> None:
@@ -231,7 +239,7 @@ class TurnRunner:
             id="", conversation=self._transcript.conversation, time=now(),
             trigger=Trigger("user", OPERATOR), status="running", lineage=begin(),
         )  # fmt: skip
-        await self._conversation(turn, "", chosen).shrink()
+        await self._conversation(turn, "", chosen, self._transcript.append).shrink()
 
     def toolset(self, caller: Caller) -> Toolset:
         """The tools of this session, bound to the caller."""

@@ -60,6 +60,10 @@ class KeptInMemory:
         """Keep it in order; what a cancel cut off aside."""
         (self.partial if partial else self.messages).extend(messages)
 
+    async def end(self, message: ChatMessage) -> None:
+        """Keep the last word like any other."""
+        await self.keep(message)
+
     async def hear(self) -> None:
         """Take in the lines of the user that wait."""
         lines, self.lines = self.lines, []
