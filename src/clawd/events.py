@@ -157,11 +157,17 @@ class SessionRemoved(Event, frozen=True, tag="session_removed", kw_only=True):
 
 
 class Notice(Event, frozen=True, tag="notice", kw_only=True):
-    """One line that the operator should see; ``code`` is stable, ``text`` for a human."""
+    """One line that the operator should see; ``code`` is stable, ``text`` for a human.
+
+    ``guard`` is the error object of a bound that was reached, ``parent`` the turn, or whatever
+    else it was, that would have gone past it.
+    """
 
     code: str
     text: str
     level: Literal["info", "warning", "error"] = "info"
+    guard: JSON | None = None
+    parent: str = ""
 
 
 class Missed(Event, frozen=True, tag="missed", kw_only=True):

@@ -10,14 +10,17 @@ from clawd.ids import OPERATOR, new_id
 
 Origin = Literal["operator", "peer", "external"]
 
+MAX_PATH = 32
+"""How many of the latest sessions a path names; ``hops`` counts all."""
+
 
 class Lineage(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """The causal place of a message, a task, a turn or a created session.
 
     ``trace`` names all that one cause led to; ``parent`` the step that led here; ``hops`` how
     many messages, tasks and creations lie between the cause and this; ``path`` the sessions
-    that they went through; ``tasks`` the open delegations that this is part of, outermost first,
-    as ``session`` ids of their workers.
+    that they went through, the latest last (at most ``MAX_PATH``); ``tasks`` the open delegations
+    that this is part of, outermost first, as ``session`` ids of their workers.
     """
 
     trace: str
@@ -29,8 +32,21 @@ class Lineage(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 
     def step(self, parent: str, through: str) -> Lineage:
         """One hop on: what ``parent`` led to, sent by ``through``."""
-        origin: Origin = "operator" if through == OPERATOR else "peer"
-        return Lineage(self.trace, parent, self.hops + 1, (*self.path, through), self.tasks, origin)
+        path = (*self.path, through)[-MAX_PATH:]
+        return msgspec.structs.replace(
+            self, parent=parent, hops=self.hops + 1, path=path, origin=_origin(through)
+        )
+
+    def back(self, parent: str, through: str, hops: int, path: tuple[str, ...]) -> Lineage:
+        """What comes back, from ``through``, at the hop count and path of what it answers."""
+        path = (*path[:-1], through) if path else ()
+        return msgspec.structs.replace(
+            self, parent=parent, hops=hops, path=path, origin=_origin(through)
+        )
+
+
+def _origin(through: str) -> Origin:
+    return "operator" if through == OPERATOR else "peer"
 
 
 def begin(origin: Origin = "operator") -> Lineage:

@@ -296,7 +296,7 @@ async def test_model_calls_are_bounded() -> None:
     assert isinstance(outcome.error, GuardRefused)
     error = outcome.error.as_json()
     assert (error["error"], error["limit"], error["retryable"]) == (
-        "model_calls_per_turn",
+        "guard_model_calls_per_turn",
         3,
         False,
     )
@@ -309,11 +309,11 @@ async def test_the_same_call_again_and_again_is_warned_of_and_stopped() -> None:
     run = Run(*script, repetition=Repetition(warn=2, stop=4))
     outcome = await run.end()
     assert isinstance(outcome, Failed)
-    assert outcome.error.as_json()["error"] == "repeated_call"
+    assert outcome.error.as_json()["error"] == "guard_repeated_call"
     results = list(run.kept.results().values())
     assert [("[clawd: call" in text) for text in results] == [False, True, True, False]
     assert len(run.model.requests) == 4
-    assert {e.code for e in run.of(events.Notice)} == {"repeated_call"}
+    assert {e.code for e in run.of(events.Notice)} == {"guard_repeated_call"}
 
 
 async def test_failing_calls_in_a_row_stop_the_turn() -> None:
@@ -325,5 +325,5 @@ async def test_failing_calls_in_a_row_stop_the_turn() -> None:
     run = Run(*fails, repetition=Repetition(failed=3))
     outcome = await run.end()
     assert isinstance(outcome, Failed)
-    assert outcome.error.as_json()["error"] == "failed_calls_in_a_row"
+    assert outcome.error.as_json()["error"] == "guard_failed_calls_in_a_row"
     assert len(run.model.requests) == 3

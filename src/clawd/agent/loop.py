@@ -53,7 +53,10 @@ class Conversation(Protocol):
 
 @dataclass(slots=True)
 class Turn:
-    """One run of a session: who it is, where it reports, and what it has used so far."""
+    """One run of a session: who it is, where it reports, and what it has used so far.
+
+    ``model_calls`` were made already, before the turn was cut off and went on.
+    """
 
     id: str
     session: str
@@ -64,6 +67,7 @@ class Turn:
     usage: Usage = field(default_factory=Usage)
     done: dict[str, tuple[str, bool]] = field(default_factory=dict)
     """Tool calls that ended: call id → tool name, and whether it succeeded."""
+    model_calls: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,24 +90,25 @@ async def run_turn(
     """Run the loop from what the conversation holds to the final text."""
     offered = tuple(tool.declaration.encoded for tool in tools.all())
     try:
-        for _ in range(turn.max_model_calls):
+        for _ in range(turn.model_calls, turn.max_model_calls):
             await conversation.hear()
             reply = await _ask(turn, model, conversation, offered)
             if not reply.calls:
                 return Finished(reply.text)
             await _run_tools(turn, conversation, tools, reply.calls)
             turn.repetition.check(turn.id)
-        text = f"this turn reached its limit of {turn.max_model_calls} model calls"
-        _notice(turn, "model_calls_per_turn", text)
         raise GuardRefused(
-            "model_calls_per_turn",
-            text,
+            "guard_model_calls_per_turn",
+            f"this turn made {turn.max_model_calls} model calls; "
+            f"the limit is {turn.max_model_calls}",
             limit=turn.max_model_calls,
             value=turn.max_model_calls,
             scope=f"turn {turn.id}",
             hint="raise limits.maxModelCallsPerTurn, or ask for less in one turn",
         )
     except ClawdError as error:
+        if isinstance(error, GuardRefused):
+            _notice(turn, error.code, error.message, error.as_json())
         return Failed(error)
 
 
@@ -256,7 +261,7 @@ def _repeated(turn: Turn, call: ToolCall) -> str:
     warning = turn.repetition.warning(call)
     if not warning:
         return ""
-    _notice(turn, "repeated_call", f"{turn.session} repeats itself: {warning}")
+    _notice(turn, "guard_repeated_call", f"{turn.session} repeats itself: {warning}")
     return f"\n{warning}"
 
 
@@ -264,9 +269,17 @@ def _milliseconds(began: float) -> float:
     return round((time.perf_counter() - began) * 1000, 1)
 
 
-def _notice(turn: Turn, code: str, text: str) -> None:
+def _notice(turn: Turn, code: str, text: str, guard: JSON | None = None) -> None:
     turn.emit(
-        events.Notice(session=turn.session, trace=turn.trace, code=code, text=text, level="warning")
+        events.Notice(
+            session=turn.session,
+            trace=turn.trace,
+            code=code,
+            text=text,
+            level="warning",
+            guard=guard,
+            parent=turn.id,
+        )
     )
 
 

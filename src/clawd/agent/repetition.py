@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 from clawd.errors import GuardRefused
-from clawd.messages import ToolCall
+from clawd.messages import ChatMessage, ToolCall
 
 
 class Repetition:
@@ -34,6 +35,11 @@ class Repetition:
             f"at {self._stop} the turn is stopped]"
         )
 
+    def replay(self, messages: Iterable[ChatMessage]) -> None:
+        """Count what the turn called before it was cut off and went on."""
+        for call in (call for message in messages for call in message.tool_calls):
+            self._calls[call.function.name, call.function.arguments] += 1
+
     def ended(self, *, succeeded: bool) -> None:
         """Count how a call ended."""
         self._in_a_row = 0 if succeeded else self._in_a_row + 1
@@ -43,8 +49,9 @@ class Repetition:
         (key, count), *_ = [*self._calls.most_common(1), (("", ""), 0)]
         if count >= self._stop:
             raise GuardRefused(
-                "repeated_call",
-                f"this turn called {key[0]} {count} times with the same arguments",
+                "guard_repeated_call",
+                f"this turn called {key[0]} {count} times with the same arguments; "
+                f"the limit is {self._stop}",
                 limit=self._stop,
                 value=count,
                 scope=f"turn {turn}",
@@ -52,8 +59,9 @@ class Repetition:
             )
         if self._in_a_row >= self._failed:
             raise GuardRefused(
-                "failed_calls_in_a_row",
-                f"this turn made {self._in_a_row} tool calls in a row that failed",
+                "guard_failed_calls_in_a_row",
+                f"this turn made {self._in_a_row} tool calls in a row that failed; "
+                f"the limit is {self._failed}",
                 limit=self._failed,
                 value=self._in_a_row,
                 scope=f"turn {turn}",

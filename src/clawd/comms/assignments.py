@@ -19,6 +19,7 @@ from clawd.comms.evidence import check_evidence, verified
 from clawd.comms.guards import Guards
 from clawd.comms.models import AsyncTask
 from clawd.comms.post import Post
+from clawd.comms.traces import Traces
 from clawd.comms.verdicts import PARENT_ENDED, Verdicts, lineage_of
 from clawd.config.schema import Limits
 from clawd.errors import ClawdError, Invalid
@@ -48,6 +49,7 @@ class Assignments:
         post: Post,
         directory: Directory,
         guards: Guards,
+        traces: Traces,
         bus: MessageBus,
         clock: Clock,
         emit: Callable[[Event], object],
@@ -58,6 +60,7 @@ class Assignments:
         self.verdicts = Verdicts(board, post, directory, bus)
         self._directory = directory
         self._guards = guards
+        self._traces = traces
         self._bus = bus
         self._clock = clock
         self._emit = emit
@@ -92,8 +95,11 @@ class Assignments:
         """Give a session a task; durable when this returns, the work happens later."""
         limits = self._limits(caller.session)
         self._directory.address(caller.session, to, "delegate")
-        check_content(task, limits.max_message_bytes, "task")
-        check_context(context, limits.max_context_bytes)
+        lineage = caller.lineage.step(caller.turn, caller.session)
+        size, room = check_content(task, "task"), limits.max_message_bytes
+        self._guards.size(lineage, caller.session, "task", size, room)
+        size, room = check_context(context), limits.max_context_bytes
+        self._guards.size(lineage, caller.session, "context", size, room)
         if deadline_seconds is not None and not 0 < deadline_seconds <= MAX_DEADLINE_SECONDS:
             raise Invalid(
                 "invalid_deadline",
@@ -106,11 +112,10 @@ class Assignments:
         above = chain.index(caller.session) if caller.session in chain else len(chain)
         chain = (*chain[:above], caller.session)
         parent = self.board.find(caller.task)
-        lineage = msgspec.structs.replace(
-            caller.lineage.step(caller.turn, caller.session), tasks=chain
-        )
-        created = len(self.board.open_for(creator=caller.session))
-        self._guards.task(lineage, caller.session, to, created, len(self.board.open_for(worker=to)))
+        lineage = msgspec.structs.replace(lineage, tasks=chain)
+        created = self.board.expected(creator=caller.session)
+        assigned = self.board.expected(worker=to)
+        self._guards.task(lineage, caller.session, to, created, assigned)
         record = AsyncTask(
             id=new_id("task"),
             from_session=caller.session,
@@ -127,6 +132,7 @@ class Assignments:
             lineage=msgspec.structs.replace(lineage, tasks=(*chain, to)),
         )
         await self.board.add(record)
+        self._traces.delegated(record)
         self._tell(record)
         self._watch(record)
         await self.publish(record)

@@ -22,6 +22,7 @@ class TaskBoard:
     def __init__(self, path: Path, writer: Writer) -> None:
         self._log = Log[AsyncTask](path, AsyncTask, writer)
         self._tasks: dict[str, AsyncTask] = {}
+        self._coming: dict[str, AsyncTask] = {}
         self._changed = asyncio.Condition()
 
     def load(self) -> list[str]:
@@ -58,13 +59,25 @@ class TaskBoard:
             and parent in (None, task.parent_task)
         ]
 
+    def expected(self, *, creator: str | None = None, worker: str | None = None) -> int:
+        """How many are open or being written to disk right now, by who made them or works."""
+        coming = sum(
+            creator in (None, task.from_session) and worker in (None, task.to_session)
+            for task in self._coming.values()
+        )
+        return coming + len(self.open_for(creator=creator, worker=worker))
+
     def children(self, parent: str) -> list[AsyncTask]:
         """The tasks that were made for this one."""
         return [task for task in self._tasks.values() if task.parent_task == parent]
 
     async def add(self, task: AsyncTask) -> None:
         """Store a new task; durable when this returns."""
-        await self._log.append(task)
+        self._coming[task.id] = task
+        try:
+            await self._log.append(task)
+        finally:
+            del self._coming[task.id]
         self._tasks[task.id] = task
 
     async def change(self, task: AsyncTask, **fields: Any) -> AsyncTask:

@@ -16,17 +16,11 @@ _UNPRINTABLE = frozenset({"Cc", "Cf", "Zl", "Zp"})
 """Controls, invisible and bidirectional marks, line and paragraph separators."""
 
 
-def check_content(content: str, limit: int, what: str = "message") -> None:
-    """``Invalid`` when a text is empty, too large (UTF-8 bytes), or not valid Unicode."""
+def check_content(content: str, what: str = "message") -> int:
+    """How many bytes a text has in UTF-8; ``Invalid`` when it is empty, or not valid Unicode."""
     if not content.strip():
         raise Invalid(f"empty_{what}", f"the {what} is empty", hint=f"say what the {what} is")
-    size = len(encoded(content, what))
-    if size > limit:
-        raise Invalid(
-            "too_large",
-            f"the {what} has {size} bytes, the limit is {limit}",
-            hint="send less, or a file's path",
-        )
+    return len(encoded(content, what))
 
 
 def encoded(content: str, what: str) -> bytes:
@@ -59,22 +53,16 @@ def check_thread(thread: str | None) -> None:
         )
 
 
-def check_context(context: dict[str, Any] | None, limit: int) -> None:
-    """``Invalid`` for a context that is too large, too deep, or not JSON."""
+def check_context(context: dict[str, Any] | None) -> int:
+    """How many bytes a context has as JSON; ``Invalid`` when it is too deep, or not JSON."""
     if context is None:
-        return
+        return 0
     try:
-        size = len(msgspec.json.encode(context))
+        return len(msgspec.json.encode(context))
     except (TypeError, ValueError, RecursionError, UnicodeEncodeError) as error:
         raise Invalid(
             "invalid_context", f"the context cannot be written as JSON: {error}"
         ) from None
-    if size > limit:
-        raise Invalid(
-            "too_large",
-            f"the context has {size} bytes, the limit is {limit}",
-            hint="send less, or a file's path",
-        )
 
 
 def check_priority(priority: int | None) -> None:

@@ -1,63 +1,51 @@
 """The bounds on autonomous work: one place, one error shape, none silent.
 
 Counts follow the causal chain (the trace), not the pair alone. No word in a message can trigger
-or lift a guard: they read nothing but the daemon's own lineage.
+or lift a guard: they read nothing but the daemon's own lineage. What a single turn may do with
+its tools is bounded where the turn is, in `clawd.agent`.
 """
 
 from __future__ import annotations
 
-import time
-from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 
-from clawd.comms.models import SessionMessage
+from clawd.comms.refusals import Refusals
+from clawd.comms.traces import Traces
+from clawd.comms.windows import Window
 from clawd.config.schema import Limits
-from clawd.errors import GuardRefused
-from clawd.events import Event, Notice
-from clawd.ids import OPERATOR
+from clawd.events import Event
+from clawd.ids import OPERATOR, now
 from clawd.lineage import Lineage
-
-_TRACES = 10_000
 
 
 class Guards:
-    """Refuses what would go past a limit, and tells the operator so."""
+    """Refuses what would go past a limit, and tells the operator so.
 
-    def __init__(self, limits: Callable[[str], Limits], emit: Callable[[Event], object]) -> None:
+    In every refusal ``value`` is how much there is already; for a size it is the size.
+    """
+
+    def __init__(
+        self, limits: Callable[[str], Limits], emit: Callable[[Event], object], traces: Traces
+    ) -> None:
         self._limits = limits
-        self._emit = emit
-        self._pairs: OrderedDict[str, Counter[frozenset[str]]] = OrderedDict()
-        self._sends: dict[str, deque[float]] = {}
-        self._turns: OrderedDict[str, int] = OrderedDict()
-        self._autonomous: dict[str, deque[float]] = {}
-
-    def count(self, message: SessionMessage) -> None:
-        """Remember a message that is being stored, or was loaded from a file."""
-        if message.lineage is None or message.from_daemon or message.type == "task_result":
-            return
-        pairs = self._pairs.setdefault(message.lineage.trace, Counter())
-        pairs[frozenset((message.from_, message.to))] += 1
-        self._pairs.move_to_end(message.lineage.trace)
-        while len(self._pairs) > _TRACES:
-            self._pairs.popitem(last=False)
-
-    def discount(self, message: SessionMessage) -> None:
-        """The message was not stored after all."""
-        if message.lineage is None or message.from_daemon or message.type == "task_result":
-            return
-        pairs = self._pairs.get(message.lineage.trace, Counter())
-        pairs[frozenset((message.from_, message.to))] -= 1
+        self._traces = traces
+        self._refusals = Refusals(emit, traces)
+        self.sends = Window(60.0)
+        """What each session sent within the minute."""
+        self.autonomous = Window(3600.0)
+        """The turns of each session within the hour that no human asked for."""
+        self._open: set[str] = set()
 
     def message(self, lineage: Lineage, sender: str, target: str) -> None:
         """May this message be sent? ``lineage`` is the one that it would carry."""
         self._hops(lineage, sender)
         limit = self._limits(sender).max_messages_per_pair
-        sent = self._pairs.get(lineage.trace, Counter())[frozenset((sender, target))]
+        sent = self._traces.exchanged(lineage.trace, sender, target)
         if sent >= limit and sender != OPERATOR:
-            raise self._refused(
+            raise self._refusals.of(
                 sender,
                 lineage,
-                "messages_per_pair",
+                "guard_messages_per_pair",
                 f"{sender} and {target} have exchanged {sent} messages in this trace",
                 limit,
                 sent,
@@ -70,53 +58,90 @@ class Guards:
         if sender == OPERATOR:
             return
         limit = self._limits(sender).sends_per_minute
-        used = _recent(self._sends, sender, 60.0)
-        if len(used) >= limit:
-            raise self._refused(
+        used = self.sends.count(sender)
+        if used >= limit:
+            raise self._refusals.of(
                 sender,
                 lineage,
-                "sends_per_minute",
-                f"{sender} sent {len(used)} messages within a minute",
+                "guard_sends_per_minute",
+                f"{sender} sent {used} messages within a minute",
                 limit,
-                len(used),
+                used,
                 f"session {sender}",
                 "say more in one message, or use broadcast_message",
             )
-        used.append(time.monotonic())
+        self.sends.add(sender)
 
-    def turn(self, lineage: Lineage, session: str, *, own: bool) -> None:
-        """May this turn start? Counted when it may; ``own`` is one that the operator asked for."""
+    def size(self, lineage: Lineage, sender: str, what: str, size: int, limit: int) -> None:
+        """May a message, a task or a context have so many bytes?"""
+        if size > limit:
+            raise self._refusals.of(
+                sender,
+                lineage,
+                "too_large",
+                f"the {what} has {size} bytes",
+                limit,
+                size,
+                f"one {what}",
+                "send less, or a file's path",
+            )
+
+    def room(self, lineage: Lineage, sender: str, target: str, unread: int) -> None:
+        """May the target have one more unread message?"""
+        limit = self._limits(target).max_unread
+        if unread >= limit:
+            raise self._refusals.of(
+                sender,
+                lineage,
+                "mailbox_full",
+                f"{target} has {unread} unread messages",
+                limit,
+                unread,
+                f"session {target}",
+                "end your turn; send again when it has read some",
+            )
+
+    def turn(self, turn: str, lineage: Lineage, session: str, *, own: bool) -> None:
+        """May this turn start? Counted, once, when it may; ``own``: the operator asked for it."""
+        if turn in self._open:
+            return
         limits = self._limits(session)
-        begun = self._turns.get(lineage.trace, 0)
+        begun = self._traces.of(lineage.trace).turns
         if begun >= limits.max_turns_per_trace and not own:
-            raise self._refused(
+            raise self._refusals.of(
                 session,
                 lineage,
-                "turns_per_trace",
+                "guard_turns_per_trace",
                 f"this trace has led to {begun} turns",
                 limits.max_turns_per_trace,
                 begun,
                 f"trace {lineage.trace}",
                 "a new line of the operator opens a new trace",
             )
-        used = _recent(self._autonomous, session, 3600.0)
-        if len(used) >= limits.max_autonomous_turns_per_hour and not own:
-            raise self._refused(
+        used = self.autonomous.count(session)
+        if used >= limits.max_autonomous_turns_per_hour and not own:
+            raise self._refusals.of(
                 session,
                 lineage,
-                "autonomous_turns_per_hour",
-                f"{session} began {len(used)} turns within an hour that no human asked for",
+                "guard_autonomous_turns_per_hour",
+                f"{session} began {used} turns within an hour that no human asked for",
                 limits.max_autonomous_turns_per_hour,
-                len(used),
+                used,
                 f"session {session}",
                 "requeue the message later, or raise limits.maxAutonomousTurnsPerHour",
             )
-        self._turns[lineage.trace] = begun + 1
-        self._turns.move_to_end(lineage.trace)
-        while len(self._turns) > _TRACES:
-            self._turns.popitem(last=False)
+        self._open.add(turn)
+        self._traces.begun(lineage.trace, session, now())
         if not own:
-            used.append(time.monotonic())
+            self.autonomous.add(session)
+
+    def turn_over(self, turn: str) -> None:
+        """The turn has ended: it will not ask again."""
+        self._open.discard(turn)
+
+    def turn_known(self, turn: str) -> None:
+        """A turn from a log, which has been counted and goes on."""
+        self._open.add(turn)
 
     def task(
         self, lineage: Lineage, creator: str, target: str, created: int, assigned: int
@@ -125,33 +150,35 @@ class Guards:
         self._hops(lineage, creator)
         limits = self._limits(creator)
         chain = " -> ".join((*lineage.tasks, target))
+        trace = f"trace {lineage.trace}"
         if target in lineage.tasks:
-            raise self._refused(
+            raise self._refusals.of(
                 creator,
                 lineage,
-                "delegation_cycle",
+                "guard_delegation_cycle",
                 f"the delegation would close a circle: {chain}",
                 0,
                 1,
-                f"trace {lineage.trace}",
+                trace,
                 "do it yourself, or delegate to a session outside the chain",
             )
-        if len(lineage.tasks) > limits.max_task_depth:
-            raise self._refused(
+        depth = len(lineage.tasks) - 1
+        if depth >= limits.max_task_depth:
+            raise self._refusals.of(
                 creator,
                 lineage,
-                "task_depth",
+                "guard_task_depth",
                 f"the chain of delegations is too deep: {chain}",
                 limits.max_task_depth,
-                len(lineage.tasks),
-                f"trace {lineage.trace}",
+                depth,
+                trace,
                 "do this part yourself",
             )
         if created >= limits.max_tasks_created and creator != OPERATOR:
-            raise self._refused(
+            raise self._refusals.of(
                 creator,
                 lineage,
-                "tasks_created",
+                "guard_tasks_created",
                 f"{creator} has {created} open tasks",
                 limits.max_tasks_created,
                 created,
@@ -160,10 +187,10 @@ class Guards:
             )
         most = self._limits(target).max_tasks_assigned
         if assigned >= most:
-            raise self._refused(
+            raise self._refusals.of(
                 creator,
                 lineage,
-                "tasks_assigned",
+                "guard_tasks_assigned",
                 f"{target} has {assigned} open tasks",
                 most,
                 assigned,
@@ -172,7 +199,7 @@ class Guards:
             )
 
     def creation(self, lineage: Lineage, creator: str, depth: int, alive: int, recent: int) -> None:
-        """May this session create another? ``depth`` is the one that the new one would have.
+        """May this session create another? ``depth`` is how deep it is nested itself.
 
         ``alive`` are made by any session; ``recent`` by this one within an hour.
         """
@@ -180,78 +207,45 @@ class Guards:
         if creator == OPERATOR:
             return
         limits = self._limits(creator)
-        for code, limit, value, text in (
+        for code, limit, value, text, scope in (
             (
-                "sessions_alive",
+                "guard_sessions_alive",
                 limits.max_sessions_alive,
                 alive,
                 f"{alive} sessions made by sessions are alive",
+                "all sessions made by sessions",
             ),
             (
-                "session_depth",
+                "guard_session_depth",
                 limits.max_session_depth,
-                depth - 1,
-                "sessions that create sessions are nested too deep",
+                depth,
+                f"{creator} is at depth {depth} of sessions that create sessions",
+                f"session {creator}",
             ),
             (
-                "sessions_per_hour",
+                "guard_sessions_per_hour",
                 limits.max_sessions_per_hour,
                 recent,
-                f"{creator} created {recent} within an hour",
+                f"{creator} created {recent} sessions within an hour",
+                f"session {creator}",
             ),
         ):
             if value >= limit:
-                raise self._refused(
-                    creator,
-                    lineage,
-                    code,
-                    text,
-                    limit,
-                    value,
-                    f"session {creator}",
-                    "use the sessions that exist (list_agents)",
-                )
+                hint = "use the sessions that exist (list_agents)"
+                raise self._refusals.of(creator, lineage, code, text, limit, value, scope, hint)
 
     def _hops(self, lineage: Lineage, session: str) -> None:
         limit = self._limits(session).max_hops
-        if lineage.hops > limit:
+        so_far = lineage.hops - 1
+        if so_far >= limit:
             path = " -> ".join(lineage.path[-6:])
-            raise self._refused(
+            raise self._refusals.of(
                 session,
                 lineage,
-                "hops",
-                f"this trace went through {lineage.hops} hops (… {path})",
+                "guard_hops",
+                f"this trace went through {so_far} hops (… {path})",
                 limit,
-                lineage.hops,
+                so_far,
                 f"trace {lineage.trace}",
                 "end your turn; the operator has been told",
             )
-
-    def _refused(
-        self,
-        session: str,
-        lineage: Lineage,
-        code: str,
-        text: str,
-        limit: int,
-        value: int,
-        scope: str,
-        hint: str,
-    ) -> GuardRefused:
-        message = f"{text}; the limit is {limit}" if limit else text
-        error = GuardRefused(
-            f"guard_{code}", message, limit=limit, value=value, scope=scope, hint=hint
-        )
-        self._emit(
-            Notice(
-                session=session, trace=lineage.trace, code=error.code, text=message, level="warning"
-            )
-        )
-        return error
-
-
-def _recent(times: dict[str, deque[float]], session: str, seconds: float) -> deque[float]:
-    used = times.setdefault(session, deque())
-    while used and used[0] < time.monotonic() - seconds:
-        used.popleft()
-    return used

@@ -16,6 +16,7 @@ from clawd.comms.guards import Guards
 from clawd.comms.models import AsyncTask, SessionMessage
 from clawd.comms.post import Post
 from clawd.comms.settling import Settling
+from clawd.comms.traces import Stored, Traces
 from clawd.config.schema import Limits
 from clawd.errors import ClawdError, Invalid
 from clawd.events import Event
@@ -71,8 +72,9 @@ class SessionCommsManager:
         retention_hours: Callable[[], float],
     ) -> None:
         self.directory = Directory()
-        self.guards = Guards(limits, emit)
-        self.post = Post(self.directory, self.guards, bus, writer, emit, limits)
+        self.traces = Traces(self._of_trace)
+        self.guards = Guards(limits, emit, self.traces)
+        self.post = Post(self.directory, self.guards, self.traces, bus, writer, emit, limits)
         self.settling = Settling(self.post, self.guards, clock.later, limits)
         self.board = TaskBoard(state / "tasks.jsonl", writer)
         self.tasks = Assignments(
@@ -80,6 +82,7 @@ class SessionCommsManager:
             self.post,
             self.directory,
             self.guards,
+            self.traces,
             bus,
             clock,
             emit,
@@ -104,7 +107,10 @@ class SessionCommsManager:
 
     def load(self) -> list[str]:
         """Read the operator's mailbox and the tasks (blocking); what was wrong, in words."""
-        return [*self.post.open(OPERATOR, self._state / OPERATOR_FILE), *self.board.load()]
+        problems = [*self.post.open(OPERATOR, self._state / OPERATOR_FILE), *self.board.load()]
+        for task in self.board.all():
+            self.traces.delegated(task)
+        return problems
 
     async def resume(self) -> None:
         """After a start: publish again what is unread and unfinished, tell what was not told."""
@@ -153,7 +159,7 @@ class SessionCommsManager:
                 "no session that you may see would receive this",
                 hint="list_agents shows who is there",
             )
-        self.guards.rate(caller.lineage, caller.session)
+        self.guards.rate(caller.lineage.step(caller.turn, caller.session), caller.session)
         sent: list[SessionMessage] = []
         refused: list[tuple[str, ClawdError]] = []
         for entry in targets:
@@ -166,6 +172,16 @@ class SessionCommsManager:
         if not sent:
             raise refused[0][1]
         return sent, refused
+
+    def _of_trace(self, trace: str) -> Stored:
+        messages = (
+            message
+            for box in list(self.post.boxes())
+            for message in list(box.all())
+            if message.lineage is not None and message.lineage.trace == trace
+        )
+        tasks = (t for t in self.board.all() if t.lineage and t.lineage.trace == trace)
+        return messages, tasks
 
     async def _stop_work(self, task: AsyncTask) -> None:
         await self.host.stop_work(task)

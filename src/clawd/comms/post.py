@@ -16,6 +16,8 @@ from clawd.comms.directory import Directory
 from clawd.comms.guards import Guards
 from clawd.comms.mailbox import Mailbox
 from clawd.comms.models import MessageType, SessionMessage
+from clawd.comms.restoring import restore_messages
+from clawd.comms.traces import Traces
 from clawd.comms.waits import Wait, Waits
 from clawd.config.schema import Limits
 from clawd.errors import Invalid, NotFound, Refused
@@ -34,6 +36,7 @@ class Post:
         self,
         directory: Directory,
         guards: Guards,
+        traces: Traces,
         bus: MessageBus,
         writer: Writer,
         emit: Callable[[Event], object],
@@ -42,6 +45,7 @@ class Post:
         self.waits = Waits()
         self._directory = directory
         self._guards = guards
+        self._traces = traces
         self._bus = bus
         self._writer = writer
         self._emit = emit
@@ -60,7 +64,7 @@ class Post:
         self._boxes[owner] = box
         for message in box.all():
             self._owners[message.id] = owner
-            self._guards.count(message)
+        restore_messages(box.all(), self._traces, self._guards)
         return [str(problem) for problem in loaded.problems]
 
     def close(self, owner: str) -> None:
@@ -68,6 +72,7 @@ class Post:
         box = self._boxes.pop(owner, None)
         for message in box.all() if box else ():
             self._owners.pop(message.id, None)
+            self._traces.stored(message, -1)
 
     def box(self, owner: str) -> Mailbox:
         """The mailbox of a session or of the operator."""
@@ -121,7 +126,9 @@ class Post:
         or ``StorageError``; then nothing was sent.
         """
         self._directory.address(caller.session, to, "send")
-        check_content(content, self._limits(caller.session).max_message_bytes)
+        lineage = caller.lineage.step(caller.turn, caller.session)
+        most = self._limits(caller.session).max_message_bytes
+        self._guards.size(lineage, caller.session, "message", check_content(content), most)
         check_priority(priority)
         check_ttl(ttl)
         asked = self._named(caller, to, reply_to) if reply_to else self._question(caller, to)
@@ -135,7 +142,6 @@ class Post:
                     f"thread {thread!r} belongs to a task that is not of you two",
                     hint="use another thread",
                 )
-        lineage = caller.lineage.step(caller.turn, caller.session)
         wait = self.waits.free(asked.id) if asked and asked.to == caller.session else None
         if asked is not None and wait is not None:
             lineage = as_answer(lineage, asked)
@@ -143,7 +149,7 @@ class Post:
             self._guards.message(lineage, caller.session, to)
             if counted:
                 self._guards.rate(lineage, caller.session)
-            self._room(to)
+            self._guards.room(lineage, caller.session, to, self.box(to).expected())
         message = SessionMessage(
             id=message_id or new_id("msg"),
             from_=caller.session,
@@ -173,14 +179,14 @@ class Post:
             # It enters the turn that waits; read when that turn ends.
             message = msgspec.structs.replace(message, state="delivered", delivered_at=now())
         # Counted before it is on disk: messages that are written side by side know of each other.
-        self._guards.count(message)
+        self._traces.stored(message)
         try:
             await box.add(message)
         except asyncio.CancelledError:
             self._arrived(message, wait)
             raise
         except Exception:
-            self._guards.discount(message)
+            self._traces.stored(message, -1)
             if wait is not None:
                 wait.claimed = False
             raise
@@ -305,15 +311,6 @@ class Post:
         for message_id in gone:
             self._owners.pop(message_id, None)
 
-    def _room(self, owner: str) -> None:
-        limit = self._limits(owner).max_unread
-        if self.box(owner).expected() >= limit:
-            raise Refused(
-                "mailbox_full",
-                f"{owner} has {limit} unread messages, its limit",
-                hint="try again when it has read some",
-            )
-
     def _named(self, caller: Caller, to: str, message_id: str) -> SessionMessage:
         message = self.find(message_id)
         ends = {caller.session, to}
@@ -346,5 +343,5 @@ def expired(message: SessionMessage) -> bool:
 
 def as_answer(lineage: Lineage, question: SessionMessage) -> Lineage:
     """An answer comes back at the hop count of what it answers."""
-    hops = question.lineage.hops if question.lineage else 0
-    return msgspec.structs.replace(lineage, hops=hops)
+    known = question.lineage or Lineage(question.id)
+    return lineage.back(lineage.parent, lineage.path[-1], known.hops, known.path)

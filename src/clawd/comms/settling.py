@@ -91,7 +91,7 @@ class Settling:
         for message in self._post.current(listed):
             if message.note is not None:
                 continue
-            self._guards.rate(caller.lineage, caller.session)
+            self._guards.rate(caller.lineage.step(caller.turn, caller.session), caller.session)
             await self._post.mark([message], note=note or "acknowledged")
             if self._post.has_box(message.from_) and not message.from_daemon:
                 text = f"Message {message.id} was read" + (f": {note}" if note else ".")

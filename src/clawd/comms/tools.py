@@ -218,7 +218,9 @@ class MessageTools:
         """
         if note:
             limit = self._comms.limits(self._caller.session).max_message_bytes
-            check_content(note, limit, "note")
+            lineage = self._caller.lineage.step(self._caller.turn, self._caller.session)
+            size = check_content(note, "note")
+            self._comms.guards.size(lineage, self._caller.session, "note", size, limit)
         ids = [message_id] if isinstance(message_id, str) else message_id
         box = self._comms.post.box(self._caller.session)
         messages = [box.get(i) for i in ids]

@@ -29,10 +29,11 @@ class Verdicts:
         known = task.from_session == OPERATOR or self._directory.get(task.from_session) is not None
         if not known or self._post.box(task.from_session).get(_message_id(task)) is not None:
             return
-        lineage = lineage_of(task)
+        made = lineage_of(task)
         # A result comes back at the hop count of what it answers, to the chain of its creator.
         lineage = msgspec.structs.replace(
-            lineage, parent=task.id, hops=max(0, lineage.hops - 1), tasks=lineage.tasks[:-1]
+            made.back(task.id, task.to_session, max(0, made.hops - 1), made.path[:-1]),
+            tasks=made.tasks[:-1],
         )
         # Nobody needs waking for what was cancelled because its own purpose is gone.
         silent = task.reason == PARENT_ENDED

@@ -16,8 +16,10 @@ from clawd.config.references import check_session
 from clawd.config.schema import Config, SessionSettings
 from clawd.config.structure import nearest
 from clawd.errors import Invalid, StorageError
-from clawd.ids import RESERVED_SESSION_IDS, check_session_id
+from clawd.ids import OPERATOR, RESERVED_SESSION_IDS, check_session_id, now
+from clawd.lineage import Lineage
 from clawd.sessions.identity import FILES
+from clawd.sessions.registry import SessionRecord
 from clawd.sessions.templates import identity_files
 from clawd.storage.files import atomic_write, make_private_folder, sync_folder
 
@@ -92,6 +94,21 @@ def settings_for(
                 hint=finding.hint or "list_provider_templates shows what there is",
             )
     return settings
+
+
+def created_record(
+    settings: SessionSettings, creator: str, depth: int, lineage: Lineage
+) -> SessionRecord:
+    """The record of a session that ``creator``, itself ``depth`` deep, makes now."""
+    return SessionRecord(
+        id=settings.id,
+        time=now(),
+        settings=session_json(settings),
+        created=True,
+        created_by=creator,
+        depth=depth + 1 if creator != OPERATOR else 0,
+        lineage=lineage,
+    )
 
 
 def make_workspace(folder: Path, wanted: SessionCreation) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from clawd.bus.port import Envelope, Inbox
 from clawd.comms.models import MAX_TOGETHER, SessionMessage, fitting
 from clawd.comms.post import expired
@@ -44,7 +46,7 @@ class Intake:
             time=now(),
             status="queued",
             trigger=trigger,
-            lineage=envelope.lineage,
+            lineage=replace(envelope.lineage, parent=ids[0]),
         )
 
     async def _messages(self, first: Envelope, claimed: set[str]) -> list[SessionMessage]:

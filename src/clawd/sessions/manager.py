@@ -16,19 +16,19 @@ from clawd.comms.directory import Entry
 from clawd.comms.mailbox import FILE_NAME as MAILBOX
 from clawd.comms.manager import SessionCommsManager, Status
 from clawd.comms.models import AsyncTask
-from clawd.config.output import session_json
 from clawd.config.schema import Config, SessionSettings
 from clawd.errors import Refused
 from clawd.events import Notice, SessionChanged, SessionCreated, SessionRemoved
-from clawd.ids import OPERATOR, now
+from clawd.ids import OPERATOR
 from clawd.messages import JSON
-from clawd.sessions.creation import check_free, make_workspace_whole, settings_for
+from clawd.sessions.counting import count_created
+from clawd.sessions.creation import check_free, created_record, make_workspace_whole, settings_for
 from clawd.sessions.discovery import Discovery
 from clawd.sessions.entries import check_model, entry_of
 from clawd.sessions.models import ConfiguredModels, public_template
 from clawd.sessions.orphans import orphans
 from clawd.sessions.overlay import outdated, overlay_record, wanted_settings, with_overlay
-from clawd.sessions.registry import Registry, SessionRecord
+from clawd.sessions.registry import Registry
 from clawd.sessions.services import Services
 from clawd.sessions.session import Session
 from clawd.storage.files import make_private_folder
@@ -94,6 +94,7 @@ class SessionManager:
     def load(self, config: Config) -> list[str]:
         """Open every configured and created session (blocking, at start); problems in words."""
         problems = self._registry.load()
+        count_created(self._registry, self._comms.traces)
         for settings in wanted_settings(config, self._registry).values():
             problems += self._open(settings)
         return problems
@@ -187,26 +188,20 @@ class SessionManager:
             settings = settings_for(config, wanted, own.settings if own else None)
             self._models.key(config.template_of(settings))
             parent = self._registry.get(caller.session)
-            depth = (parent.depth if parent else 0) + 1
+            depth = parent.depth if parent else 0
             alive = len([r for r in self._registry.created() if r.created_by != OPERATOR])
             lineage = caller.lineage.step(caller.turn, caller.session)
             recent = self._registry.recent(caller.session, 3600.0)
             self._comms.guards.creation(lineage, caller.session, depth, alive, recent)
             folder = self._home / settings.workspace
             await make_workspace_whole(folder, wanted)
-            record = SessionRecord(
-                id=wanted.id,
-                time=now(),
-                settings=session_json(settings),
-                created=True,
-                created_by=caller.session,
-                depth=depth if caller.session != OPERATOR else 0,
-            )
+            record = created_record(settings, caller.session, depth, lineage)
             try:
                 await self._registry.add(record)
             except BaseException:
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
                 raise
+            self._comms.traces.created(lineage, wanted.id, record.time)
             await asyncio.to_thread(self._open, settings, caller.session)
             self._start(self._sessions[wanted.id])
             self._services.emit(

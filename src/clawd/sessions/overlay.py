@@ -36,14 +36,7 @@ def overlay_record(
         settings = session_json(current)
         for key, value in changes.items():
             _put(settings, key, value)
-        return SessionRecord(
-            id=record.id,
-            time=record.time,
-            settings=settings,
-            created=True,
-            created_by=record.created_by,
-            depth=record.depth,
-        )
+        return msgspec.structs.replace(record, settings=settings)
     # One made at run time that the file has taken over since: only what is changed is laid over.
     overlaid = record is not None and not record.created
     settings = dict(record.settings) if record is not None and overlaid else {}
@@ -51,13 +44,9 @@ def overlay_record(
     for key, value in changes.items():
         settings[key] = value
         base[key] = _get(session_json(configured or current), key)
-    return SessionRecord(
-        id=current.id,
-        time=now(),
-        settings=settings,
-        base=base,
-        created_by=record.created_by if record is not None else "",
-        depth=record.depth if record is not None else 0,
+    known = record or SessionRecord(current.id, now(), {})
+    return msgspec.structs.replace(
+        known, time=now(), settings=settings, base=base, created=False, removed=False
     )
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from clawd.ids import OPERATOR
 from clawd.lineage import Lineage
 from clawd.messages import JSON, ChatMessage, Usage
 
@@ -50,6 +51,11 @@ class TurnRecord(Line, frozen=True, tag="turn", kw_only=True):
     ended_at: str | None = None
     usage: Usage | None = None
     error: JSON | None = None
+
+    @property
+    def own(self) -> bool:
+        """Whether the operator asked for just this turn: by a line, a message or a task."""
+        return self.trigger.kind == "user" or self.lineage.path[-1:] == (OPERATOR,)
 
 
 class MessageRecord(Line, frozen=True, tag="message", kw_only=True):

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from clawd.ids import OPERATOR, seconds_of
+from clawd.lineage import Lineage
 from clawd.messages import JSON
 from clawd.storage.jsonl import Log
 from clawd.storage.writer import Writer
@@ -21,7 +22,7 @@ class SessionRecord(msgspec.Struct, frozen=True, rename="camel", omit_defaults=T
     ``time`` is when a created session was made, or an overlay was last changed.
     ``settings`` is an entry of ``sessions`` as it would stand in ``config.json`` when ``created``
     is true; otherwise only the keys that a command changed. ``base`` holds what the configuration
-    said under those keys then: an edit there wins.
+    said under those keys then: an edit there wins. ``lineage`` is where a created one came from.
     """
 
     id: str
@@ -32,6 +33,7 @@ class SessionRecord(msgspec.Struct, frozen=True, rename="camel", omit_defaults=T
     depth: int = 0
     removed: bool = False
     base: dict[str, Any] = msgspec.field(default_factory=dict)
+    lineage: Lineage | None = None
 
 
 class Registry:

@@ -17,6 +17,7 @@ from clawd.errors import Invalid, NotFound, Refused, StorageError
 from clawd.events import Notice, PromptQueued
 from clawd.ids import OPERATOR, new_id, now
 from clawd.lineage import Lineage, begin
+from clawd.sessions.counting import TurnCounts
 from clawd.sessions.ending import turn_envelope
 from clawd.sessions.identity import Identity
 from clawd.sessions.intake import Intake
@@ -49,7 +50,8 @@ class Session:
         self.settings = settings
         self.workspace = workspace
         self.created_by = created_by
-        self.transcript = Transcript(workspace, services.writer)
+        self._counts = TurnCounts(settings.id, services.comms)
+        self.transcript = Transcript(workspace, services.writer, self._counts)
         self.running: TurnRecord | None = None
         self.since = ""
         self.failed = ""
@@ -96,7 +98,11 @@ class Session:
 
     def load(self) -> list[str]:
         """Read the transcript (blocking); what was wrong with it, in words."""
-        return self.transcript.load()
+        self._counts.loading(True)
+        try:
+            return self.transcript.load()
+        finally:
+            self._counts.loading(False)
 
     async def run(self) -> None:
         """Serve the inbox until cancelled; goes on with the turns that a crash left open."""

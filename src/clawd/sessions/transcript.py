@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,15 @@ class Kept:
 class Transcript:
     """The current conversation in memory, and every turn that has not ended."""
 
-    def __init__(self, workspace: Path, writer: Writer) -> None:
+    def __init__(
+        self,
+        workspace: Path,
+        writer: Writer,
+        told: Callable[[TurnRecord], object] = lambda turn: None,
+    ) -> None:
+        """``told`` is given each state of a turn; at loading the last one alone."""
         self._log = Log[Record](workspace / FILE_NAME, Record, writer)
+        self._told = told
         self.conversation = ""
         self.turns: dict[str, TurnRecord] = {}
         self.usage = Usage()
@@ -174,6 +182,7 @@ class Transcript:
                 pass
 
     def _fold_turn(self, turn: TurnRecord) -> None:
+        self._told(turn)
         if turn.status in OPEN:
             self.turns[turn.id] = turn
             return

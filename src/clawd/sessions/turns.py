@@ -145,9 +145,10 @@ class TurnRunner:
             return Refused("attempts", f"the daemon died {turn.crashes} times while this turn ran")
         if turn.attempt:
             return None
-        own = turn.trigger.kind == "user" or turn.lineage.path[-1:] == (OPERATOR,)
         try:
-            self._services.comms.guards.turn(turn.lineage, self._settings().id, own=own)
+            self._services.comms.guards.turn(
+                turn.id, turn.lineage, self._settings().id, own=turn.own
+            )
         except GuardRefused as refused:
             return refused
         return None
@@ -251,19 +252,21 @@ class TurnRunner:
     def _bind(self, turn: TurnRecord, slot: Slot) -> tuple[Caller, Turn]:
         settings = self._settings()
         limits = limits_for(self._services.config(), settings)
+        said = self._transcript.of_turn(turn.id)
+        repetition = Repetition(
+            limits.repeated_call_warn, limits.repeated_call_stop, limits.max_failed_calls_in_a_row
+        )
+        repetition.replay(said)
         run = Turn(
             turn.id,
             settings.id,
             turn.lineage.trace,
             self._services.emit,
             limits.max_model_calls_per_turn,
-            Repetition(
-                limits.repeated_call_warn,
-                limits.repeated_call_stop,
-                limits.max_failed_calls_in_a_row,
-            ),
+            repetition,
             turn.usage or Usage(),
-            calls_made(self._transcript.of_turn(turn.id)),
+            calls_made(said),
+            sum(m.role == "assistant" for m in said),
         )
         return self._caller(turn, run, slot), run
 
