@@ -33,6 +33,21 @@ def test_lists_have_the_envelope(shared: Home, words: tuple[str, ...], schema: s
     assert not shared.run(*words).stdout.startswith("{")
 
 
+def test_explain(shared: Home) -> None:
+    """Six rights with yes or no and why; the nearest name for one that is not there."""
+    document = shared.json("explain", "default", "coder")
+    assert document["schema"] == "clawd.explain/1"
+    assert [each["right"] for each in document["rights"]] == [
+        "list", "read", "send", "wake", "delegate", "create",
+    ]  # fmt: skip
+    shown = shared.run("explain", "default", "coder").stdout
+    assert "by default, within an organization" in shown
+    assert "the other way: clawd explain coder default" in shown
+    ended = shared.run("explain", "default", "codr")
+    assert (ended.returncode, "did you mean coder?" in ended.stderr) == (5, True)
+    assert shared.run("explain", "codr", "default").returncode == 5
+
+
 def test_sessions(shared: Home) -> None:
     """A session can be made, shown, hidden, adopted, removed; its workspace stays."""
     identity = shared.path / "identity.md"

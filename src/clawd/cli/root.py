@@ -20,6 +20,7 @@ COMMANDS: Lazy = {
     "sessions": (_AT + "sessions:sessions", "List, show, create and change sessions."),
     "messages": (_AT + "messages:messages", "Read mailboxes with their true states."),
     "tasks": (_AT + "tasks:tasks", "Delegate, watch and end tasks."),
+    "explain": (_AT + "explain:explain", "Say what one session may do to another, and why."),
     "start": (_AT + "daemon:start", "Start the daemon in the background."),
     "stop": (_AT + "daemon:stop", "Stop the daemon."),
     "restart": (_AT + "daemon:restart", "Stop the daemon and start it again."),

@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 from clawd import __version__
 from clawd.bus.memory import MemoryBus
 from clawd.comms.manager import SessionCommsManager
+from clawd.config.problem import Path as Place
 from clawd.config.schema import Config, Limits, SessionSettings, limits_for
 from clawd.daemon.logbook import Logbook, LogHandler
 from clawd.daemon.notify import notify
@@ -149,6 +150,10 @@ class Daemon:
     def config(self) -> Config:
         """The configuration in force."""
         return self.configuration.config
+
+    async def lines_of(self, paths: Collection[Place]) -> dict[Place, int]:
+        """The lines of ``config.json`` where these are written, of those that are."""
+        return await asyncio.to_thread(self.configuration.lines_of, paths)
 
     def status(self) -> JSON:
         """What ``clawd status`` shows."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from clawd.config.bindings import KeyBindings
+from clawd.config.json_text import read_json
 from clawd.config.last_good import load_last_good, save_last_good
 from clawd.config.loader import Checked, check, load
+from clawd.config.problem import Path as Place
 from clawd.config.problem import dotted
 from clawd.config.schema import Config
 from clawd.config.watch import FolderWatch
@@ -34,6 +36,7 @@ class Configuration:
         self.state = "ok"
         self.bindings = KeyBindings(home, atomic_write)
         self._inactive: tuple[str, ...] = ()
+        self._text = ""
         self._told: tuple[str, ...] = ()
 
     def load(self) -> None:
@@ -64,6 +67,12 @@ class Configuration:
         self._take(checked, checked.config)
         return True
 
+    def lines_of(self, paths: Collection[Place]) -> dict[Place, int]:
+        """The lines where these are written in the file in force (blocking: it is read anew)."""
+        document = read_json(self._text)
+        found = {path: document.places[path] for path in paths if path in document.places}
+        return {path: document.line_and_column(at)[0] for path, at in found.items()}
+
     def idle(self) -> str:
         """One line for the keys that load and do nothing, when they are not those of last time."""
         keys = self._inactive if self._inactive != self._told else ()
@@ -72,14 +81,15 @@ class Configuration:
 
     def _take(self, checked: Checked, config: Config) -> None:
         self.config = config
-        self._inactive = tuple(checked.inactive)
+        self._inactive, self._text = tuple(checked.inactive), checked.text
         self.state = "ok"
         self.problems = [str(p) for p in checked.warnings if p.path not in _idle_keys(config)]
         self.bindings.take(config)
         save_last_good(self.home, checked.text, atomic_write)
 
     def _keep_going(self, checked: Checked) -> None:
-        self.state = "last good"
+        # Of the broken file, no line would be the right one.
+        self.state, self._text = "last good", ""
         self.problems = [str(problem) for problem in checked.errors]
 
 

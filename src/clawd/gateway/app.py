@@ -13,6 +13,7 @@ from starlette.responses import Response
 from clawd.errors import ClawdError, Invalid, NotFound
 from clawd.gateway.control import ControlRoutes
 from clawd.gateway.events import EventRoutes
+from clawd.gateway.explain import ExplainRoutes
 from clawd.gateway.house import House
 from clawd.gateway.messages import MessageRoutes
 from clawd.gateway.sessions import SessionRoutes
@@ -29,6 +30,7 @@ def create_app(house: House) -> Starlette:
         MessageRoutes(house),
         TaskRoutes(house),
         ControlRoutes(house),
+        ExplainRoutes(house),
         EventRoutes(house),
     )
     return Starlette(

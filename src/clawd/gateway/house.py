@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
 from clawd.comms.manager import SessionCommsManager
+from clawd.config.problem import Path
 from clawd.config.schema import Config
 from clawd.messages import JSON
 from clawd.sessions.manager import SessionManager
@@ -38,6 +40,10 @@ class House(Protocol):
     @property
     def config(self) -> Config:
         """The configuration in force."""
+        ...
+
+    async def lines_of(self, paths: Collection[Path]) -> dict[Path, int]:
+        """The lines of ``config.json`` where these are written, of those that are."""
         ...
 
     def status(self) -> JSON:

@@ -1,0 +1,45 @@
+"""``clawd explain A B``: what one session may do to another, and what says so."""
+
+from __future__ import annotations
+
+import click
+
+from clawd.cli.invocation import Invocation, command, pass_invocation
+from clawd.cli.nearest import naming_the_nearest, session_ids
+
+NEAR = 0.8
+"""From this part of a limit on it is worth a line."""
+
+
+@command("explain", "clawd explain researcher coder", "clawd explain operator coder --json")
+@click.argument("a", shell_complete=session_ids)
+@click.argument("b", shell_complete=session_ids)
+@pass_invocation
+def explain(invocation: Invocation, a: str, b: str) -> None:
+    """What session A may do to session B, and the rule that decides it.
+
+    A or B may be operator, which is you.
+    """
+    sessions, out = "/api/sessions", invocation.out
+    with naming_the_nearest(invocation.client, sessions, a, (sessions, a), (sessions, b)):
+        found = invocation.client.get("/api/explain", {"from": a, "to": b})
+    if out.as_json:
+        out.document(found)
+        return
+    rows = [
+        (each["right"], "yes" if each["allowed"] else "no", each["why"], _place(each))
+        for each in found["rights"]
+    ]
+    out.table((f"{a} → {b}", "may", "because", "where"), rows, flexible=2)
+    for limit in found["limits"]:
+        if limit["value"] >= NEAR * limit["of"]:
+            text = f"{limit['limit']} of {limit['session']}: {limit['value']} of {limit['of']}"
+            out.line((text, "yellow"))
+    out.line((f"the other way: clawd explain {b} {a}", "dim"))
+
+
+def _place(each: dict[str, object]) -> str:
+    if not each["path"]:
+        return ""
+    where = f"config.json:{each['line']} " if each["line"] else ""
+    return f"{where}{each['path']}"
