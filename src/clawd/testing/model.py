@@ -93,16 +93,25 @@ class ScriptedModel:
 
     ``strict`` refuses with 400 what strict endpoints refuse: a tool call without its exactly one
     result, a result without a call, an unknown role. All times are in seconds. A rule or a step
-    that raises is raised again when the server is left.
+    that raises is raised again when the server is left. Without ``remember`` only the requests
+    that strictness refused are kept: for runs of hours.
     """
 
-    def __init__(self, *, strict: bool = True, port: int = 0, loop_scripts: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        strict: bool = True,
+        port: int = 0,
+        loop_scripts: bool = False,
+        remember: bool = True,
+    ) -> None:
         self.requests: list[Recorded] = []
         self.most_at_once: Counter[str] = Counter()
         self.at_once: Counter[str] = Counter()
         self.connections = 0
         self.port = port
         self._strict = strict
+        self._remember = remember
         self._loop_scripts = loop_scripts
         self._scripts: dict[str, deque[Step]] = defaultdict(deque)
         self._rules: dict[str, Rule] = {}
@@ -217,7 +226,8 @@ class ScriptedModel:
             return
         model = answer.model
         refused = violation(body.get("messages", [])) if self._strict else ""
-        self.requests.append(Recorded(path, headers, body, time.monotonic(), refused))
+        if self._remember or refused:
+            self.requests.append(Recorded(path, headers, body, time.monotonic(), refused))
         self.at_once[model] += 1
         self.most_at_once[model] = max(self.most_at_once[model], self.at_once[model])
         await self._change()
