@@ -40,6 +40,27 @@ async def create(
     return await daemon.tool(creator, "create_session", session_id=session_id, **wanted)
 
 
+async def test_a_creation_that_a_kill_cut_off_leaves_nothing(start: Start) -> None:
+    """R01: a workspace made for a session that never came to be is gone after the next start.
+
+    The id can be taken again; a folder in which somebody has put something stays.
+    """
+    daemon = await start("boss")
+    await daemon.kill()
+    for name in ("left", "used"):
+        folder = daemon.home / "workspaces" / name
+        folder.mkdir()
+        for file in ("IDENTITY.md", "SOUL.md", "USER.md", "MEMORY.md", ".unfinished"):
+            (folder / file).write_text("")
+    (daemon.home / "workspaces/used/notes.txt").write_text("mine")
+    await daemon.start()
+    assert not (daemon.home / "workspaces/left").exists()
+    assert (daemon.home / "workspaces/used/notes.txt").read_text() == "mine"
+    assert (await create(daemon, "left"))["id"] == "left"
+    assert not (daemon.home / "workspaces/left/.unfinished").exists()
+    assert (await create(daemon, "used"))["error"] == "workspace_exists"
+
+
 async def test_a_created_session_is_whole_and_lasts(start: Start, model: ScriptedModel) -> None:
     """M15: folder, four files, entry, listed, answering; all of it after a kill as well."""
     daemon = await start("boss")

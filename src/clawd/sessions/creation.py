@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,11 @@ from clawd.sessions.templates import identity_files
 from clawd.storage.files import atomic_write, make_private_folder, sync_folder
 
 MAX_IDENTITY_BYTES = 64 * 1024
+
+UNFINISHED = ".unfinished"
+"""In a workspace whose session is not registered yet."""
+
+_AS_MADE = {*FILES, UNFINISHED}
 
 
 def check_free(wanted: str, taken: Collection[str]) -> None:
@@ -116,6 +122,7 @@ def make_workspace(folder: Path, wanted: SessionCreation) -> None:
 
     ``StorageError`` when it cannot be made, ``Invalid`` when something is already there.
     """
+    forget_unfinished(folder)
     if folder.exists() or folder.is_symlink():
         raise Invalid(
             "workspace_exists",
@@ -132,16 +139,39 @@ def make_workspace(folder: Path, wanted: SessionCreation) -> None:
         make_private_folder(unfinished)
         for name in FILES:
             atomic_write(unfinished / name, contents[name].encode())
+        atomic_write(unfinished / UNFINISHED, b"")
         unfinished.rename(folder)
         sync_folder(folder.parent)
     except (OSError, StorageError) as error:
         shutil.rmtree(unfinished, ignore_errors=True)
+        forget_unfinished(folder)
         why = error.message if isinstance(error, StorageError) else error.strerror
         raise StorageError(
             "workspace_not_made",
             f"{folder} cannot be made: {why}",
             hint="check the folder's owner, mode and disk",
         ) from None
+
+
+def finished(folder: Path) -> None:
+    """The session of this workspace is registered (blocking)."""
+    with suppress(OSError):  # a mark that stays is taken away at the next start
+        (folder / UNFINISHED).unlink(missing_ok=True)
+
+
+def forget_unfinished(folder: Path) -> None:
+    """Remove a workspace whose session never came to be (blocking), unless it was used since."""
+    if (folder / UNFINISHED).exists() and {p.name for p in folder.iterdir()} <= _AS_MADE:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def settle_unfinished(workspaces: Path, used: Collection[Path]) -> None:
+    """After a start: finish or forget what a killed daemon was about to create (blocking)."""
+    for mark in workspaces.glob(f"*/{UNFINISHED}"):
+        if mark.parent in used:
+            finished(mark.parent)
+        else:
+            forget_unfinished(mark.parent)
 
 
 async def make_workspace_whole(folder: Path, wanted: SessionCreation) -> None:

@@ -22,7 +22,13 @@ from clawd.events import Notice, SessionChanged, SessionCreated, SessionRemoved
 from clawd.ids import OPERATOR
 from clawd.messages import JSON
 from clawd.sessions.counting import count_created
-from clawd.sessions.creation import check_free, created_record, make_workspace_whole, settings_for
+from clawd.sessions.creation import (
+    check_free,
+    created_record,
+    finished,
+    make_workspace_whole,
+    settings_for,
+)
 from clawd.sessions.discovery import Discovery
 from clawd.sessions.entries import check_model, entry_of
 from clawd.sessions.models import ConfiguredModels, public_template
@@ -202,6 +208,7 @@ class SessionManager:
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
                 raise
             self._comms.traces.created(lineage, wanted.id, record.time)
+            await asyncio.to_thread(finished, folder)
             await asyncio.to_thread(self._open, settings, caller.session)
             self._start(self._sessions[wanted.id])
             self._services.emit(

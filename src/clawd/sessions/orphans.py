@@ -1,4 +1,4 @@
-"""Mailboxes without a session: those that were taken away while the daemon did not run."""
+"""What has no session: mailboxes of those that were taken away, folders of those never made."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import msgspec
 from clawd.comms.mailbox import FILE_NAME
 from clawd.errors import Invalid
 from clawd.ids import check_session_id
+from clawd.sessions.creation import settle_unfinished
 
 _FIRST_LINE = 1024 * 1024
 
@@ -19,7 +20,11 @@ class _Address(msgspec.Struct):
 
 
 def orphans(home: Path, sessions: Collection[str], workspaces: Collection[Path]) -> dict[str, Path]:
-    """The mailboxes below ``workspaces/`` that belong to nobody, by their owner's id (blocking)."""
+    """The mailboxes below ``workspaces/`` that belong to nobody, by their owner's id (blocking).
+
+    A folder that a killed daemon made for a session that never came to be is removed.
+    """
+    settle_unfinished(home / "workspaces", workspaces)
     found: dict[str, Path] = {}
     for path in sorted((home / "workspaces").glob(f"*/{FILE_NAME}")):
         if path.parent in workspaces or path.is_symlink() or not path.is_file():
