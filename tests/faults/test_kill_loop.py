@@ -110,7 +110,7 @@ async def settled(daemon: RunningDaemon) -> None:
 
 def unexpected(ledger: Ledger) -> set[str]:
     """Refusals that have no good reason: busy sessions and ended tasks are to be met."""
-    return set(ledger.refused) - {"busy", "already_final", "mailbox_full"}
+    return set(ledger.refused) - {"busy", "already_final", "guard_mailbox_full"}
 
 
 def report(place: str, findings: dict[str, list[str]]) -> None:

@@ -81,7 +81,7 @@ class Workload:
                     await work(daemon)
                 except ApiError as error:
                     self.ledger.refused[error.code] += 1
-                    if error.code == "mailbox_full":
+                    if error.code == "guard_mailbox_full":
                         return
 
     def _promised(self, kind: dict[str, str], key: str, text: str) -> None:
