@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clawd.agent.context import cut_before
-from clawd.agent.history import INTERRUPTED, calls_made, mended, sound, unanswered
+from clawd.agent.history import INTERRUPTED, calls_made, mended, restored, sound, unanswered
 from clawd.messages import ChatMessage, Function, ToolCall, assistant, tool_result, user
 from clawd.testing.strict import violation
 
@@ -48,6 +48,39 @@ def test_a_mended_history_is_valid(messages: list[ChatMessage]) -> None:
     assert violation(sent(valid)) == ""
     assert mended(valid) == valid
     assert [m for m in valid if m.role != "tool"] == [m for m in messages if m.role != "tool"]
+
+
+anything = st.lists(
+    st.builds(
+        ChatMessage,
+        st.sampled_from(["system", "user", "assistant", "tool"]),
+        st.sampled_from([None, "", "text"]),
+        st.lists(
+            st.builds(
+                ToolCall,
+                st.sampled_from(["", "c1", "c2"]),
+                st.builds(
+                    Function,
+                    st.sampled_from(["", "list_agents"]),
+                    st.sampled_from(["{}", "{", "[]", "", "null", '{"a": 1}']),
+                ),
+            ),
+            max_size=3,
+        ).map(tuple),
+        st.sampled_from([None, "", "c1", "c2"]),
+    ),
+    max_size=8,
+)
+
+
+@given(anything)
+def test_whatever_stands_in_a_file_a_strict_endpoint_takes_it(
+    messages: list[ChatMessage],
+) -> None:
+    """R08: a transcript that somebody edited, or another program wrote, poisons no request."""
+    read = [restored(message) for message in messages]
+    assert violation(sent(mended(read))) == ""
+    assert [restored(message) for message in read] == read
 
 
 @given(histories)

@@ -67,6 +67,24 @@ def sound(calls: Sequence[ToolCall]) -> tuple[ToolCall, ...]:
     )
 
 
+def restored(message: ChatMessage) -> ChatMessage:
+    """A message from a file, where anything may stand, as a strict endpoint can take it.
+
+    Calls without id or name, a second call with an id, and calls of anyone but the assistant are
+    left out; arguments are made sound; content that must be there is there.
+    """
+    calls: tuple[ToolCall, ...] = ()
+    if message.tool_calls and message.role == "assistant":
+        named = {call.id: call for call in message.tool_calls if call.id and call.function.name}
+        calls = sound(tuple(named.values()))
+    content = message.content
+    if content is None and not calls:
+        content = ""
+    if calls == message.tool_calls and content == message.content:
+        return message
+    return msgspec.structs.replace(message, tool_calls=calls, content=content)
+
+
 def calls_made(messages: Sequence[ChatMessage]) -> dict[str, tuple[str, bool]]:
     """The calls that have a result: id → the tool's name, and whether it succeeded."""
     names = {call.id: call.function.name for m in messages for call in m.tool_calls}

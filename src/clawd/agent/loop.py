@@ -223,7 +223,7 @@ async def _run_tool(turn: Turn, tools: Toolset, call: ToolCall) -> str:
     except asyncio.CancelledError:
         _tool_failed(turn, call, CANCELLED, began)
         raise
-    except Exception as exception:  # noqa: BLE001 - a tool's bug is the model's to know, not ours to die of
+    except BaseException as exception:  # noqa: BLE001 - a tool's bug is the model's to know, not ours to die of
         bug = {"error": "tool_failed", "message": f"{type(exception).__name__}: {exception}"}
         return _tool_failed(turn, call, bug, began)
     turn.done[call.id] = (name, True)

@@ -314,11 +314,17 @@ class Assignments:
                 await self.end(task, "failed", error=gone, reason="session_removed")
             else:
                 self._watch(task)
-                # What other tasks continue is not begun anew. A turn that was cut off is the
-                # transcript's to go on with; its session knows that it has this task already.
-                if not self.verdicts.awaited(task):
-                    await self.publish(task)
-                self.verdicts.wake(task)
+                await self.go_on(task)
+
+    async def go_on(self, task: AsyncTask) -> None:
+        """Ask for the work on an open task once more; harmless where it is under way.
+
+        What other tasks continue is not begun anew. A turn that was cut off is the transcript's
+        to go on with; its session knows that it has this task already.
+        """
+        if not self.verdicts.awaited(task):
+            await self.publish(task)
+        self.verdicts.wake(task)
 
     async def _overdue(self, task_id: str) -> None:
         task = self.board.find(task_id)

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from clawd.comms.models import SessionMessage
+from clawd.errors import StorageError
 from clawd.storage.jsonl import Loaded, Log
 from clawd.storage.writer import Writer
 
@@ -25,15 +26,28 @@ class Mailbox:
         self._messages: dict[str, SessionMessage] = {}
         self._waiting = 0
         self._coming = 0
+        self._trouble: StorageError | None = None
 
     @property
     def path(self) -> Path:
         """The file that this is a fold of."""
         return self._log.path
 
+    @property
+    def usable(self) -> bool:
+        """Whether its file could be read."""
+        return self._trouble is None
+
     def load(self) -> Loaded[SessionMessage]:
-        """Read the file (blocking; before the first use)."""
-        loaded = self._log.load(check=self._foreign)
+        """Read the file (blocking; before the first use).
+
+        ``StorageError`` when it cannot be read: then the mailbox is empty and takes nothing.
+        """
+        try:
+            loaded = self._log.load(check=self._foreign)
+        except StorageError as trouble:
+            self._trouble = trouble
+            raise
         self._messages = dict(loaded.records)
         self._waiting = sum(message.waits for message in self._messages.values())
         return loaded
@@ -56,6 +70,9 @@ class Mailbox:
 
     async def add(self, message: SessionMessage) -> None:
         """Store a message; it is in the mailbox, and durable, when this returns."""
+        if (trouble := self._trouble) is not None:
+            # What it holds is not known: a line behind that might be one too many.
+            raise StorageError(trouble.code, trouble.message, hint=trouble.hint, **trouble.facts)
         self._coming += 1
         try:
             await self._log.append(message)

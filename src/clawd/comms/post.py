@@ -58,10 +58,12 @@ class Post:
         """Told of each stored message that expires."""
 
     def open(self, owner: str, path: Path) -> list[str]:
-        """Load the mailbox of a session (blocking); what was wrong with its file, in words."""
-        box = Mailbox(owner, path, self._writer)
+        """Load the mailbox of a session (blocking); what was wrong with its file, in words.
+
+        ``StorageError`` when it cannot be read; whoever sends there is then told the same.
+        """
+        box = self._boxes[owner] = Mailbox(owner, path, self._writer)
         loaded = box.load()
-        self._boxes[owner] = box
         for message in box.all():
             self._owners[message.id] = owner
         restore_messages(box.all(), self._traces, self._guards)

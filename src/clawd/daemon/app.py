@@ -6,12 +6,9 @@ import asyncio
 import gc
 import logging
 import os
-import signal
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -26,7 +23,7 @@ from clawd.daemon.notify import notify
 from clawd.daemon.reload import LAST_GOOD, Configuration, Reloader
 from clawd.daemon.resources import resources
 from clawd.daemon.supervisor import Supervisor
-from clawd.errors import ClawdError
+from clawd.daemon.watchdog import Watchdog
 from clawd.events import Notice
 from clawd.gateway.app import create_app
 from clawd.gateway.serve import LocalServer
@@ -38,7 +35,6 @@ from clawd.sessions.models import ConfiguredModels
 from clawd.sessions.registry import Registry
 from clawd.sessions.services import Services
 from clawd.sessions.session import Session
-from clawd.storage.files import HomeLock, make_private_folder
 from clawd.storage.writer import Writer
 from clawd.stream import EventStream, Published
 
@@ -46,6 +42,7 @@ log = logging.getLogger("clawd.daemon")
 
 STOP_SECONDS = 8.0
 SWEEP_SECONDS = 60.0
+BLOCKED_NOTICE_SECONDS = 60.0
 _NOTICES = 50
 
 
@@ -62,6 +59,10 @@ class Daemon:
         self.ready = asyncio.Event()
         self.stopping = asyncio.Event()
         self.drain_seconds = 0.0
+        self.ends_now: Callable[[], object] = lambda: None
+        """Told when a stop has nothing more to wait for: its deadline begins."""
+        self.watchdog: Watchdog | None = None
+        self._told_of_blocking = -BLOCKED_NOTICE_SECONDS
         self.stream = EventStream()
         self.notices: deque[JSON] = deque(maxlen=_NOTICES)
         self.stream.observe(self._remember)
@@ -101,9 +102,10 @@ class Daemon:
         self.logbook = Logbook(self.state, lambda: configuration.config.log, self._workspace)
         self.stream.observe(self.logbook)
 
-    async def run(self) -> None:
-        """Start, serve until told to stop, and stop."""
+    async def run(self) -> bool:
+        """Start, serve until told to stop, and stop; true when everything has ended."""
         self.writer.start()
+        self.watchdog = Watchdog(self._blocked)
         handler = LogHandler(self.logbook)
         logging.getLogger().addHandler(handler)
         server = LocalServer(create_app(self), self.state, self.stream.close)
@@ -132,14 +134,18 @@ class Daemon:
                     async with asyncio.TaskGroup() as group:
                         for session in self.sessions.all():
                             group.create_task(session.drained(self.drain_seconds))
+                self.ends_now()
         finally:
+            self.ends_now()
             late = await self.supervisor.close(STOP_SECONDS)
             for name in late:
                 log.error("%s did not stop in time", name)
             await self.models.close()
             await self.writer.close()
+            self.watchdog.close()
             logging.getLogger().removeHandler(handler)
             self.logbook.close()
+        return not late
 
     def stop(self, drain_seconds: float = 0.0) -> None:
         """Begin to stop; running turns get ``drain_seconds`` to end, and go on after a restart."""
@@ -183,6 +189,7 @@ class Daemon:
             "config": {"state": self.configuration.state, "problems": self.configuration.problems},
             "providers": providers,
             "offline": all(config.template_of(s.settings).is_offline for s in sessions),
+            "loop": self.watchdog.state() if self.watchdog else None,
             "notices": list(self.notices),
             "resources": resources(),
             "seq": self.stream.seq,
@@ -240,48 +247,11 @@ class Daemon:
     def _notice(self, code: str, text: str, level: Any = "info") -> None:
         self.stream.publish(Notice(code=code, text=text, level=level))
 
+    def _blocked(self, text: str) -> None:
+        """The watchdog's word on a blockage: in the log each time, here once in a while."""
+        if time.monotonic() - self._told_of_blocking >= BLOCKED_NOTICE_SECONDS:
+            self._told_of_blocking = time.monotonic()
+            self._notice("loop_blocked", text, "warning")
+
     def _lost(self, name: str) -> Callable[[str], None]:
         return lambda why: self._notice("part_failed", f"{name} was given up: {why}", "error")
-
-
-def main(home: Path, log_to_stderr: bool) -> int:
-    """Run a daemon on this home until it is told to stop; the exit code."""
-    began = time.perf_counter()
-    os.umask(0o077)
-    logging.basicConfig(
-        level=logging.INFO if log_to_stderr else logging.ERROR,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        handlers=[logging.StreamHandler(sys.stderr)] if log_to_stderr else [logging.NullHandler()],
-    )
-    logging.getLogger().setLevel(logging.INFO)
-    for talkative in ("httpx2", "uvicorn", "watchfiles"):
-        logging.getLogger(talkative).setLevel(logging.WARNING)
-    home = home.resolve()
-    try:
-        make_private_folder(home / "state")
-        lock = HomeLock(home / "state" / "lock")
-        lock.acquire()
-        configuration = Configuration(home)
-        configuration.load()
-    except ClawdError as error:
-        hint = f"\n  {error.hint}" if error.hint else ""
-        sys.stderr.write(f"clawd: {error.message}{hint}\n")
-        return error.exit_code
-    with suppress(KeyboardInterrupt):
-        asyncio.run(_serve(home, configuration, began))
-    return 0
-
-
-async def _serve(home: Path, configuration: Configuration, began: float) -> None:
-    daemon = Daemon(home, configuration, began)
-    loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        if daemon.stopping.is_set():
-            # A second signal does not wait for anyone; what was acknowledged is on disk.
-            os._exit(143)
-        daemon.stop()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    await daemon.run()

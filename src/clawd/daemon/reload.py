@@ -50,7 +50,9 @@ class Configuration:
             self._take(checked, checked.config)
             return
         text = load_last_good(self.home)
-        last = check(text, environ=os.environ, home=self.home) if text is not None else None
+        # Without a look at the disk: a workspace in whose place something else stands now parks
+        # its session, and nobody else.
+        last = check(text, environ=os.environ, home=None) if text is not None else None
         if last is None or last.config is None:
             lines = "\n".join(str(problem) for problem in checked.errors)
             raise ConfigError("invalid_config", lines, hint="mend the file, or run: clawd init")

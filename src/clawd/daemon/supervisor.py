@@ -7,7 +7,9 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
 
 log = logging.getLogger("clawd.supervisor")
 
@@ -101,15 +103,38 @@ class Supervisor:
             try:
                 await run()
                 return
-            except asyncio.CancelledError:
+            except GeneratorExit:
                 raise
             except BaseException as error:
+                if isinstance(error, asyncio.CancelledError) and _asked_to_end():
+                    raise
                 log.error("%s crashed: %s", name, error, exc_info=error)
                 crashes.append(time.monotonic())
                 if len(crashes) == RESTARTS and crashes[-1] - crashes[0] < WITHIN_SECONDS:
                     failed(f"{type(error).__name__}: {error}")
                     return
                 await asyncio.sleep(pause_after(len(crashes)))
+
+
+def _asked_to_end() -> bool:
+    """Whether a cancellation is meant for this task, not one that some part of it let slip."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
+def run_to_its_end(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Result]) -> Result:
+    """Run the daemon's first task, whatever another task raises."""
+    first = loop.create_task(work, name="daemon")
+    while not first.done():
+        try:
+            loop.run_until_complete(first)
+        except (SystemExit, KeyboardInterrupt) as error:
+            # asyncio lets these two of any task end the loop. Whoever waits for that task has the
+            # error too; everyone else goes on where they were.
+            if first.done():
+                break
+            log.error("a task tried to end the daemon: %r", error, exc_info=error)
+    return first.result()
 
 
 def pause_after(crashes: int) -> float:

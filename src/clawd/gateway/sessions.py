@@ -73,6 +73,7 @@ class SessionRoutes:
             Route(f"{at}/{{id}}/prompt", self.prompt, methods=["POST"]),
             Route(f"{at}/{{id}}/cancel", self.cancel, methods=["POST"]),
             Route(f"{at}/{{id}}/reset", self.reset, methods=["POST"]),
+            Route(f"{at}/{{id}}/restart", self.restart, methods=["POST"]),
             Route(f"{at}/{{id}}/compact", self.compact, methods=["POST"]),
             Route(f"{at}/{{id}}/transcript", self.transcript, methods=["GET"]),
             Route(f"{at}/{{id}}/context", self.context, methods=["GET"]),
@@ -165,6 +166,11 @@ class SessionRoutes:
     async def reset(self, request: Request) -> Response:
         """Begin another conversation."""
         return one("conversation", {"conversation": await self._session(request).reset()})
+
+    async def restart(self, request: Request) -> Response:
+        """Start the session anew; the way back of one that is parked."""
+        session = self._session(request)
+        return one("session", self._shown(await self._house.sessions.restart(session.id)))
 
     async def compact(self, request: Request) -> Response:
         """Summarise older history now."""

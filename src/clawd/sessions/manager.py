@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, Protocol
 
 import msgspec
 
 from clawd.comms.caller import Caller
 from clawd.comms.creation import SessionCreation
 from clawd.comms.directory import Entry
-from clawd.comms.mailbox import FILE_NAME as MAILBOX
 from clawd.comms.manager import SessionCommsManager, Status
 from clawd.comms.models import AsyncTask
 from clawd.config.schema import Config, SessionSettings
-from clawd.errors import Refused
-from clawd.events import Notice, SessionChanged, SessionCreated, SessionRemoved
+from clawd.errors import Refused, StorageError
+from clawd.events import SessionChanged, SessionCreated, SessionRemoved
 from clawd.ids import OPERATOR
 from clawd.messages import JSON
 from clawd.sessions.counting import count_created
@@ -32,29 +30,17 @@ from clawd.sessions.creation import (
 from clawd.sessions.discovery import Discovery
 from clawd.sessions.entries import check_model, entry_of
 from clawd.sessions.models import ConfiguredModels, public_template
+from clawd.sessions.opening import Opening, Supervision
 from clawd.sessions.orphans import orphans
 from clawd.sessions.overlay import outdated, overlay_record, wanted_settings, with_overlay
 from clawd.sessions.registry import Registry
 from clawd.sessions.services import Services
 from clawd.sessions.session import Session
-from clawd.storage.files import make_private_folder
+
+log = logging.getLogger("clawd.sessions")
 
 DRAIN_SECONDS = 30.0
 CANCEL_SECONDS = 5.0
-
-
-class Supervision(Protocol):
-    """Runs the sessions' loops, and starts a loop that crashed again."""
-
-    def supervise(
-        self, name: str, run: Callable[[], Coroutine[Any, Any, None]], failed: Callable[[str], None]
-    ) -> None:
-        """Keep ``run`` running under a name; ``failed`` is told when it is given up."""
-        ...
-
-    async def stop(self, name: str) -> None:
-        """Cancel what runs under a name and wait for its end."""
-        ...
 
 
 class SessionManager:
@@ -73,6 +59,7 @@ class SessionManager:
         self._models = models
         self._registry = registry
         self._supervision = supervision
+        self._opening = Opening(home, services, supervision)
         self._sessions: dict[str, Session] = {}
         self._discovery = Discovery(services.comms.directory, self._sessions.values)
         self._leaving: set[str] = set()
@@ -116,8 +103,11 @@ class SessionManager:
         workspaces = {session.workspace for session in self._sessions.values()}
         found = await asyncio.to_thread(orphans, self._home, set(self._sessions), workspaces)
         for owner, path in found.items():
-            await asyncio.to_thread(self._comms.post.open, owner, path)
-            await self._comms.settling.hold(owner)
+            try:
+                await asyncio.to_thread(self._comms.post.open, owner, path)
+                await self._comms.settling.hold(owner)
+            except StorageError as error:
+                log.warning("the mail of %s, which is gone, stays as it is: %s", owner, error)
             self._comms.post.close(owner)
 
     async def apply(self, config: Config) -> list[str]:
@@ -240,6 +230,28 @@ class SessionManager:
             await self._registry.put(gone)
         await self._close(session_id)
 
+    async def restart(self, session_id: str) -> Session:
+        """Start a session anew, from its files when it is parked; ``Refused`` when it cannot run.
+
+        A turn that runs is cut off and goes on from the transcript.
+        """
+        async with self._changing:
+            session = self.get(session_id)
+            if not session.settings.enabled:
+                raise Refused(
+                    "disabled", f"session {session_id} is disabled", hint="enable it in config.json"
+                )
+            await self._supervision.stop(session_id)
+            if session.failed:
+                self._services.bus.unregister(session_id)
+                await asyncio.to_thread(self._open, session.settings, session.created_by)
+                session = self._sessions[session_id]
+            session.check_served()
+            self._start(session)
+            await self._opening.wake(session_id)
+            self._services.emit(SessionChanged(session=session_id, change="restarted"))
+            return session
+
     async def change(self, session_id: str, changes: JSON) -> Session:
         """Change a session at run time: ``hiddenFromAgents`` and ``model``."""
         async with self._changing:
@@ -264,38 +276,14 @@ class SessionManager:
 
     def _open(self, settings: SessionSettings, created_by: str | None = None) -> list[str]:
         record = self._registry.get(settings.id)
-        workspace = self._home / settings.workspace
-        problems: list[str] = []
-        try:
-            make_private_folder(workspace)
-        except Exception as error:  # noqa: BLE001 - told to the operator; the session shows it too
-            problems.append(f"workspace of {settings.id}: {error}")
         creator = created_by if created_by is not None else (record.created_by if record else "")
-        session = Session(settings, workspace, self._services, creator)
+        session, problems = self._opening.open(settings, self._home / settings.workspace, creator)
         self._comms.directory.put(self._entry(settings))
-        problems += self._comms.post.open(settings.id, workspace / MAILBOX)
-        problems += session.load()
         self._sessions[settings.id] = session
         return problems
 
     def _start(self, session: Session) -> None:
-        if session.settings.enabled:
-            session.failed = ""
-            self._supervision.supervise(
-                session.id, session.run, lambda why: self._failed(session, why)
-            )
-            self._comms.post.wake_all(session.id)
-
-    def _failed(self, session: Session, why: str) -> None:
-        session.failed = why
-        self._services.emit(
-            Notice(
-                session=session.id,
-                code="session_failed",
-                text=f"session {session.id} was parked: {why}",
-                level="error",
-            )
-        )
+        self._opening.start(session)
 
     def _leave(self, session_id: str, *, moved: bool = False) -> None:
         self._leaving.add(session_id)
@@ -340,7 +328,7 @@ class SessionManager:
         self._discovery.changed(self._entry(before), self._entry(settings))
         if before.enabled != after.enabled:
             if after.enabled:
-                self._start(session)
+                self._services.clock.later(0, lambda: self.restart(session.id))
             else:
                 self._services.clock.later(0, lambda: self._supervision.stop(session.id))
         elif after.a2a != before.a2a:

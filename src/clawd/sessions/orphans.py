@@ -30,11 +30,11 @@ def orphans(home: Path, sessions: Collection[str], workspaces: Collection[Path])
         if path.parent in workspaces or path.is_symlink() or not path.is_file():
             continue
         # The folder may have another name than the session: the mail says whose it is.
-        with path.open("rb") as file:
-            line = file.readline(_FIRST_LINE)
         try:
+            with path.open("rb") as file:
+                line = file.readline(_FIRST_LINE)
             owner = check_session_id(msgspec.json.decode(line, type=_Address).to)
-        except (msgspec.DecodeError, Invalid):
+        except (OSError, msgspec.DecodeError, Invalid):
             continue
         if owner not in sessions:
             found.setdefault(owner, path)

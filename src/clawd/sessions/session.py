@@ -85,6 +85,15 @@ class Session:
             return "failed"
         return "busy" if self.running else "idle"
 
+    def check_served(self) -> None:
+        """``Refused`` with the reason when this session is parked."""
+        if self.failed:
+            raise Refused(
+                "session_failed",
+                f"session {self.id} is parked: {self.failed}",
+                hint=f"mend that, then: clawd sessions restart {self.id}",
+            )
+
     def queue(self) -> int:
         """How many requests wait."""
         return len(self._inbox.waiting())
@@ -120,6 +129,7 @@ class Session:
         self, text: str, mode: Mode = "queue", *, lineage: Lineage | None = None
     ) -> Accepted:
         """Accept a line of the operator; durable when this returns."""
+        self.check_served()
         if not text.strip():
             raise Invalid("empty_prompt", "there is nothing to say", hint="write a line")
         try:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from clawd.agent.context import tokens_of
-from clawd.agent.history import mended
+from clawd.agent.history import mended, restored
 from clawd.ids import new_id, now
 from clawd.messages import ChatMessage, Usage, user
 from clawd.sessions.records import (
@@ -59,6 +59,10 @@ class Transcript:
         """Read the file (blocking); what was wrong with it, in words."""
         loaded = self._log.load()
         for record in loaded.records.values():
+            if isinstance(record, MessageRecord):
+                message = restored(record.message)
+                if message is not record.message:
+                    record = msgspec.structs.replace(record, message=message)
             self._fold(record)
         for turn in self.turns.values():
             if turn.status == "running":

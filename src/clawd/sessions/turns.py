@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
@@ -68,7 +69,9 @@ class TurnRunner:
             self.task, self._answers, self._run = caller.task, caller.answers, run
             try:
                 outcome = await self._outcome(started, caller, run)
-            except Exception as error:  # noqa: BLE001 - settled like any failure, and shown
+            except (asyncio.CancelledError, GeneratorExit):
+                raise
+            except BaseException as error:  # noqa: BLE001 - settled like any failure, and shown
                 outcome = Failed(ClawdError("internal_error", f"{type(error).__name__}: {error}"))
             self.settling = True
             await self._ending.settle(started, caller, run, outcome)

@@ -109,7 +109,7 @@ def _text(thing: object) -> str:
 def run(invocation: Invocation) -> int:
     """Run the daemon in the foreground, its log on stderr; for a service manager."""
     # The daemon is all of clawd: only this one command pays for importing it.
-    from clawd.daemon.app import main
+    from clawd.daemon.process import main
 
     return int(main(invocation.home, log_to_stderr=True))
 

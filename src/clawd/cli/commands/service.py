@@ -28,6 +28,7 @@ ExecStart={command} daemon run --home {home}
 Restart=on-failure
 RestartSec=2
 TimeoutStopSec=30
+WatchdogSec=60
 UMask=0077
 NoNewPrivileges=yes
 PrivateTmp=yes

@@ -191,6 +191,15 @@ def reset(invocation: Invocation, session: str) -> None:
     )
 
 
+@command("restart", "clawd sessions restart coder", "clawd sessions restart coder --json")
+@_session
+@pass_invocation
+def restart(invocation: Invocation, session: str) -> None:
+    """Start a session anew: the way back of one that has failed."""
+    restarted = ask(invocation, session, "POST", "/restart", {})
+    invocation.report(restarted, f"{session} runs again")
+
+
 @command("hide", "clawd sessions hide coordinator", "clawd sessions hide coordinator --json")
 @_session
 @pass_invocation
@@ -276,6 +285,7 @@ sessions = group(
         "create": (_HERE + "create", "Make one."),
         "rm": (_HERE + "rm", "Remove one that was made at run time."),
         "reset": (_HERE + "reset", "Begin another conversation."),
+        "restart": (_HERE + "restart", "Start one anew that has failed."),
         "hide": (_HERE + "hide", "Hide one from the lists of others."),
         "unhide": (_HERE + "unhide", "Show it again."),
         "adopt": (_HERE + "adopt", "Print its entry for config.json."),

@@ -1,0 +1,124 @@
+"""From settings to a session that runs; what stands in the way parks that session alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, Protocol
+
+from clawd.comms.mailbox import FILE_NAME as MAILBOX
+from clawd.config.schema import SessionSettings
+from clawd.errors import ClawdError, StorageError
+from clawd.events import Notice
+from clawd.sessions.services import Services
+from clawd.sessions.session import Session
+from clawd.storage.files import make_private_folder
+
+
+class Supervision(Protocol):
+    """Runs the sessions' loops, and starts a loop that crashed again."""
+
+    def supervise(
+        self, name: str, run: Callable[[], Coroutine[Any, Any, None]], failed: Callable[[str], None]
+    ) -> None:
+        """Keep ``run`` running under a name; ``failed`` is told when it is given up."""
+        ...
+
+    async def stop(self, name: str) -> None:
+        """Cancel what runs under a name and wait for its end."""
+        ...
+
+
+class Opening:
+    """Opens sessions from their files, starts them, and parks those that cannot run."""
+
+    def __init__(self, home: Path, services: Services, supervision: Supervision) -> None:
+        self._home = home
+        self._services = services
+        self._supervision = supervision
+
+    def open(
+        self, settings: SessionSettings, workspace: Path, creator: str
+    ) -> tuple[Session, list[str]]:
+        """A session from its files (blocking), and what is wrong with them, in words.
+
+        Never raises: a session whose files cannot be read is parked, and says why.
+        """
+        session = Session(settings, workspace, self._services, creator)
+        problems: list[str] = []
+        for step in (
+            lambda: self._workspace(workspace),
+            lambda: self._mail(session),
+            session.load,
+        ):
+            try:
+                problems += step() or ()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the others must not pay for it
+                text = error.message if isinstance(error, ClawdError) else repr(error)
+                session.failed = session.failed or text
+                problems.append(f"session {session.id} is parked: {_with_mend(text, error)}")
+        return session, list(dict.fromkeys(problems))
+
+    def start(self, session: Session) -> None:
+        """Let a session run that is enabled and not parked."""
+        if not session.settings.enabled or session.failed:
+            return
+        began = False
+
+        async def run() -> None:
+            nonlocal began
+            if began:
+                # It crashed: what it had taken out of its inbox then is still in the logs.
+                await self.wake(session.id)
+            began = True
+            await session.run()
+
+        self._supervision.supervise(session.id, run, lambda why: self.park(session, why))
+        self._services.comms.post.wake_all(session.id)
+
+    async def wake(self, session_id: str) -> None:
+        """Put all mail and tasks that wait for a session into its inbox."""
+        comms = self._services.comms
+        comms.post.wake_all(session_id)
+        for task in comms.board.open_for(worker=session_id):
+            await comms.tasks.go_on(task)
+
+    def park(self, session: Session, why: str) -> None:
+        """It crashed too often: it stays, visibly failed, until somebody restarts it."""
+        session.failed = why
+        text = f"session {session.id} was parked: {why}; clawd sessions restart {session.id}"
+        self._services.emit(
+            Notice(session=session.id, code="session_failed", text=text, level="error")
+        )
+        self._services.clock.later(0, lambda: self._end_work(session))
+
+    async def _end_work(self, session: Session) -> None:
+        """Whoever waits for what it was doing is told that nothing will come of it."""
+        comms = self._services.comms
+        for task in comms.board.open_for(worker=session.id):
+            if task.status == "processing":
+                error = f"session {session.id} crashed: {session.failed}"
+                await comms.tasks.end(task, "failed", error=error, reason="session_failed")
+
+    def _workspace(self, workspace: Path) -> None:
+        if not workspace.resolve().is_relative_to(self._home.resolve()):
+            raise StorageError(
+                "storage_error",
+                f"{workspace}: leads out of the home folder",
+                hint="put a folder in its place",
+                path=str(workspace),
+            )
+        make_private_folder(workspace)
+
+    def _mail(self, session: Session) -> list[str]:
+        post, path = self._services.comms.post, session.workspace / MAILBOX
+        if post.has_box(session.id) and post.box(session.id).path == path:
+            box = post.box(session.id)
+            if box.usable:
+                return []
+        return post.open(session.id, path)
+
+
+def _with_mend(text: str, error: Exception) -> str:
+    hint = error.hint if isinstance(error, ClawdError) else ""
+    return f"{text} ({hint})" if hint else text
