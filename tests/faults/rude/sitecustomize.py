@@ -17,8 +17,10 @@ from pathlib import Path
 
 if sys.argv[-4:-2] == ["daemon", "run"] or "daemon" in sys.orig_argv:
     from clawd.agent.tool import Answer, Tool, Toolset, bind, tool
+    from clawd.bus.port import Envelope
     from clawd.comms.caller import Caller
     from clawd.sessions.intake import Intake
+    from clawd.sessions.records import TurnRecord
     from clawd.sessions.turns import TurnRunner
 
     _toolset = TurnRunner.toolset
@@ -55,8 +57,7 @@ if sys.argv[-4:-2] == ["daemon", "run"] or "daemon" in sys.orig_argv:
             Args:
                 seconds: For how long.
             """
-            Path(sys.argv[-1], "blocked").touch()
-            time.sleep(seconds)
+            stand_still(seconds)
             return Answer("done")
 
         @tool(seconds=3600)
@@ -83,20 +84,27 @@ if sys.argv[-4:-2] == ["daemon", "run"] or "daemon" in sys.orig_argv:
             """
             return Answer("x" * (megabytes << 20))
 
+    def stand_still(seconds: float) -> None:
+        """Say so in the pipe ``blocked`` of the home, if there is one, and sleep."""
+        pipe = Path(sys.argv[-1], "blocked")
+        if pipe.exists():
+            pipe.write_bytes(b"now")
+        time.sleep(seconds)
+
     def toolset(self: TurnRunner, caller: Caller) -> Toolset:
         """The session's tools, and the rude ones."""
         polite = _toolset(self, caller)
         rude: dict[str, Tool] = bind(RudeTools())
         return Toolset({name: polite.get(name) for name in polite.names()} | rude)
 
-    async def turn_for(self: Intake, envelope: object) -> object:
+    async def turn_for(self: Intake, envelope: Envelope) -> TurnRecord | None:
         """Crash the loop of the session ``looping`` for each request."""
         if self._session == "looping":
             raise RuntimeError("it crashes whatever it is given")
         return await _turn_for(self, envelope)
 
-    TurnRunner.toolset = toolset
-    Intake.turn_for = turn_for
+    TurnRunner.toolset = toolset  # type: ignore[method-assign]
+    Intake.turn_for = turn_for  # type: ignore[method-assign]
 
     if os.environ.get("RUDE_STORM"):
 
