@@ -9,27 +9,40 @@ from typing import Protocol
 
 import msgspec
 
-from clawd.events import Event, Missed
+from clawd.events import Event, Missed, TextMessageContent
 from clawd.ids import new_id, now
+from clawd.secrets import SHORTEST
 
 _encoder = msgspec.json.Encoder()
+
+Clean = Callable[[bytes], bytes]
+"""Takes the secrets out of what observers and viewers are shown."""
+
+
+def _as_it_is(data: bytes) -> bytes:
+    return data
 
 
 class Published:
     """An event in its place: ``seq`` counts from 1 since the daemon started."""
 
-    __slots__ = ("_encoded", "event", "seq", "time")
+    __slots__ = ("_clean", "_encoded", "event", "seq", "time")
 
-    def __init__(self, seq: int, event: Event) -> None:
+    def __init__(self, seq: int, event: Event, clean: Clean = _as_it_is) -> None:
         self.seq = seq
         self.time = now()
         self.event = event
         self._encoded = b""
+        self._clean = clean
 
     def encoded(self) -> bytes:
         """The event as one JSON object with its ``seq`` and ``time``; encoded once for all."""
         if not self._encoded:
-            body = _encoder.encode(self.event)
+            event = self.event
+            body = _encoder.encode(event)
+            # A word of a text that comes bit by bit is too short to be a secret.
+            if type(event) is not TextMessageContent or len(event.content) >= SHORTEST:
+                body = self._clean(body)
             self._encoded = b'{"seq":%d,"time":"%s",%s' % (self.seq, self.time.encode(), body[1:])
         return self._encoded
 
@@ -50,10 +63,12 @@ class EventStream:
 
     The last ``keep`` events stay at hand so that a viewer that lost its connection can go on
     from where it was; one that asks for older ones is told how many it missed. ``epoch`` tells
-    the numbers of this stream from those of the one before a restart.
+    the numbers of this stream from those of the one before a restart. ``clean`` takes the secrets
+    out of what is shown of an event; pieces of a text shorter than any secret stay as they are.
     """
 
-    def __init__(self, keep: int = 4096) -> None:
+    def __init__(self, keep: int = 4096, clean: Clean = _as_it_is) -> None:
+        self._clean = clean
         self._recent: deque[Published] = deque(maxlen=keep)
         self._viewers: set[Viewer] = set()
         self._observers: list[Observer] = []
@@ -68,7 +83,7 @@ class EventStream:
     def publish(self, event: Event) -> int:
         """Give the event its number and hand it on; never waits for anyone."""
         self.seq += 1
-        published = Published(self.seq, event)
+        published = Published(self.seq, event, self._clean)
         self._recent.append(published)
         for observer in self._observers:
             observer(published)

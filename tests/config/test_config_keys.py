@@ -16,6 +16,7 @@ from clawd.config.loader import check, parse_session
 from clawd.config.output import json_schema, redacted, redacted_session, session_json
 from clawd.config.schema import Config
 from clawd.errors import ConfigError, Invalid
+from clawd.secrets import Secret
 
 CANARY = "sk-canary-4b1d"
 
@@ -68,13 +69,16 @@ def test_the_three_kinds_of_reference(tmp_path: Path) -> None:
     """The environment, a file relative to home or absolute or below ``~``, and the key itself."""
     (tmp_path / "key").write_text("sk-in-file\n")
     environ = {"NAME": " sk-in-env\n", "HOME": str(tmp_path)}
-    assert resolve_key("${NAME}", environ, None) == "sk-in-env"
-    assert resolve_key("file:key", environ, tmp_path) == "sk-in-file"
-    assert resolve_key(f"file:{tmp_path / 'key'}", environ, None) == "sk-in-file"
-    assert resolve_key("file:~/key", environ, Path("/nowhere")) == "sk-in-file"
-    assert resolve_key("sk-literal", environ, None) == "sk-literal"
+    for reference, home, key in (
+        ("${NAME}", None, "sk-in-env"),
+        ("file:key", tmp_path, "sk-in-file"),
+        (f"file:{tmp_path / 'key'}", None, "sk-in-file"),
+        ("file:~/key", Path("/nowhere"), "sk-in-file"),
+        ("sk-literal", None, "sk-literal"),
+    ):
+        assert resolve_key(Secret(reference), environ, home) == Secret(key)
     assert resolve_key(None, environ, None) is None
-    assert resolve_key("", environ, None) is None
+    assert resolve_key(Secret(""), environ, None) is None
 
 
 def test_b10_what_is_missing_is_named(tmp_path: Path) -> None:
@@ -91,7 +95,7 @@ def test_b10_what_is_missing_is_named(tmp_path: Path) -> None:
         ("file:a\0b", "cannot be read"),
     ):
         with pytest.raises(Invalid) as caught:
-            resolve_key(reference, {"EMPTY": ""}, tmp_path)
+            resolve_key(Secret(reference), {"EMPTY": ""}, tmp_path)
         assert words in caught.value.message
 
 
@@ -125,7 +129,7 @@ def test_a_bad_key_behind_a_reference_names_its_source_alone(tmp_path: Path, sou
     (tmp_path / "key").write_text(f"{CANARY}\n{CANARY}")
     reference = "${KEY}" if source == "environment" else "file:key"
     with pytest.raises(Invalid) as caught:
-        resolve_key(reference, {"KEY": f"{CANARY}\n{CANARY}"}, tmp_path)
+        resolve_key(Secret(reference), {"KEY": f"{CANARY}\n{CANARY}"}, tmp_path)
     assert source in caught.value.message
     assert "canary" not in f"{caught.value.as_json()} {caught.value!r}"
 

@@ -37,7 +37,7 @@ def test_m25_two_templates_serve_two_sessions() -> None:
     assert (made.template_of(y).endpoint, made.model_of(y)) == ("https://b/v1", "n")
     key = made.template_of(y).api_key
     assert key is not None
-    assert key.get_secret_value() == "${KEY_B}"
+    assert key.reveal() == "${KEY_B}"
 
 
 def test_an_inline_provider_is_a_template_of_its_own() -> None:
@@ -133,6 +133,6 @@ def test_the_last_good_copy_is_private_and_comes_back(tmp_path: Path) -> None:
     """Kept whole with mode 0600; nothing there is not an error."""
     assert load_last_good(tmp_path) is None
     make_private_folder(tmp_path / "state")
-    save_last_good(tmp_path, '{"x-ä": 1}', atomic_write)
+    save_last_good(tmp_path, '{"x-ä": 1}', {"x-ä": 1}, atomic_write)
     assert load_last_good(tmp_path) == '{"x-ä": 1}'
     assert last_good_file(tmp_path).stat().st_mode & 0o777 == 0o600

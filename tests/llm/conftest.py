@@ -11,6 +11,7 @@ from clawd.llm.patience import Patience
 from clawd.llm.pool import ModelPool
 from clawd.llm.port import ChatModel, ChatRequest, Reply, TextDelta
 from clawd.messages import ChatMessage, user
+from clawd.secrets import Secret
 from clawd.testing.model import ScriptedModel
 
 QUICK = Patience(backoff=0.001, connect=5, first_token=5, idle=5)
@@ -37,7 +38,7 @@ class Conversation:
         """The model under test."""
         return self.pool.model(
             self.server.url,
-            self.key,
+            Secret(self.key),
             timeout_seconds=timeout_seconds,
             max_concurrency=max_concurrency,
         )

@@ -8,6 +8,7 @@ import pytest
 
 from clawd.errors import ClawdError, ContextOverflow, ProviderBusy, ProviderError
 from clawd.llm.failover import Failover
+from clawd.secrets import Secret
 from clawd.testing.model import ScriptedModel, cut, fail, overflow, say
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ async def test_the_fallback_answers(server: ScriptedModel, talk: Conversation, s
         server.rule("m", lambda _: fail(status))
         other.script("m2", [say("here")])
         told: list[ClawdError] = []
-        second = talk.pool.model(other.url, "another key")
+        second = talk.pool.model(other.url, Secret("another key"))
         model = Failover(talk.model(), second, "m2", told.append)
         assert (await talk.ask(model=model)).reply.text == "here"
         assert (other.requests[0].model, other.requests[0].key) == ("m2", "another key")
@@ -33,7 +34,7 @@ async def test_an_error_of_both_names_both(server: ScriptedModel, talk: Conversa
     async with ScriptedModel() as other:
         server.rule("m", lambda _: fail(500))
         other.rule("m2", lambda _: fail(401))
-        model = Failover(talk.model(), talk.pool.model(other.url, "k"), "m2")
+        model = Failover(talk.model(), talk.pool.model(other.url, Secret("k")), "m2")
         with pytest.raises(ProviderBusy, match=r"500.*fallback failed.*401"):
             await talk.ask(model=model)
 
@@ -43,7 +44,7 @@ async def test_what_is_not_the_endpoints_failure_stays(
 ) -> None:
     """An overflow, a wrong request and an answer that was begun are not handed on."""
     async with ScriptedModel() as other:
-        model = Failover(talk.model(), talk.pool.model(other.url, "k"), "m2")
+        model = Failover(talk.model(), talk.pool.model(other.url, Secret("k")), "m2")
         server.script("m", [overflow(), fail(400), cut("a word "), say("else")])
         for kind in (ContextOverflow, ProviderError, ProviderError):
             with pytest.raises(kind):

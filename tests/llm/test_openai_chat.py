@@ -12,6 +12,7 @@ from clawd.errors import Invalid, ProviderError, TimedOut
 from clawd.llm.pool import ModelPool
 from clawd.llm.port import ChatModel, ChatRequest, Reply, TextDelta
 from clawd.messages import Function, ToolCall, Usage, assistant, system, tool_result, user
+from clawd.secrets import Secret
 from clawd.testing.model import ScriptedModel, call, calls, hang, raw_call, say, slow, tool
 from clawd.testing.steps import Gate
 
@@ -169,7 +170,7 @@ async def test_knows_what_a_call_cost(server: ScriptedModel) -> None:
         "prompt_tokens_details": {"cached_tokens": 7},
     }
     server.script("m", [say("x", usage=usage)])
-    model = pool.model(server.url, "k", prices={"m": PerMillion()})
+    model = pool.model(server.url, Secret("k"), prices={"m": PerMillion()})
     items = [item async for item in model.stream(ChatRequest("m", (user("hi"),)))]
     assert isinstance(items[-1], Reply)
     assert items[-1].usage == Usage(1_000_000, 100_000, 7, 3.0)
@@ -220,7 +221,9 @@ async def _fails(talk: Conversation, model: ChatModel) -> str:
 async def test_one_model_for_the_same_arguments(server: ScriptedModel, talk: Conversation) -> None:
     """The pool makes one model for an endpoint and key, so its bound holds for all who use it."""
     assert talk.model() is talk.model()
-    assert talk.model() is not talk.pool.model(server.url, "another key", timeout_seconds=30)
+    assert talk.model() is not talk.pool.model(
+        server.url, Secret("another key"), timeout_seconds=30
+    )
 
 
 async def test_connections_are_used_again(server: ScriptedModel, talk: Conversation) -> None:

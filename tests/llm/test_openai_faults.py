@@ -11,6 +11,7 @@ import pytest
 from clawd.errors import ClawdError, ContextOverflow, ProviderBusy, ProviderError, TimedOut
 from clawd.llm.faults import retry_after
 from clawd.llm.patience import Patience
+from clawd.secrets import Secret
 from clawd.testing.model import (
     ScriptedModel,
     Step,
@@ -222,14 +223,14 @@ async def test_a_server_that_is_not_running_is_asked_once(talk: Conversation) ->
         url = gone.url
     began = time.monotonic()
     with pytest.raises(ProviderBusy, match="nothing listens there"):
-        await talk.ask(model=talk.pool.model(url, "x"))
+        await talk.ask(model=talk.pool.model(url, Secret("x")))
     assert time.monotonic() - began < 0.4
 
 
 async def test_an_unknown_host_is_named(talk: Conversation) -> None:
     """A name that cannot be resolved is said to be that."""
     with pytest.raises(ProviderBusy, match=r"nowhere\.invalid is out of reach: its name"):
-        await talk.ask(model=talk.pool.model("https://nowhere.invalid/v1", "x"))
+        await talk.ask(model=talk.pool.model("https://nowhere.invalid/v1", Secret("x")))
 
 
 @pytest.mark.parametrize("status", [200, 307, 400, 401, 403, 404, 429, 500])

@@ -75,10 +75,10 @@ class TaskBoard:
         """Store a new task; durable when this returns."""
         self._coming[task.id] = task
         try:
-            await self._log.append(task)
+            (stored,) = await self._log.append(task)
         finally:
             del self._coming[task.id]
-        self._tasks[task.id] = task
+        self._tasks[task.id] = stored
 
     async def change(self, task: AsyncTask, **fields: Any) -> AsyncTask:
         """Change an open task; the first to end it wins, ``Refused`` for any later one."""
@@ -89,7 +89,8 @@ class TaskBoard:
         # Taken at once, so that a second verdict that comes while this is written is refused.
         self._tasks[task.id] = after
         try:
-            await self._log.append(after)
+            (after,) = await self._log.append(after)
+            self._tasks[task.id] = after
         except BaseException:
             self._tasks[task.id] = current
             raise

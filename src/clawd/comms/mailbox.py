@@ -75,7 +75,7 @@ class Mailbox:
             raise StorageError(trouble.code, trouble.message, hint=trouble.hint, **trouble.facts)
         self._coming += 1
         try:
-            await self._log.append(message)
+            (message,) = await self._log.append(message)
         except asyncio.CancelledError:
             # The line is on its way to the disk all the same: memory must not know less.
             self._put(message)

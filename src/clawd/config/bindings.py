@@ -54,7 +54,7 @@ class KeyBindings:
     def held(self, template: ProviderTemplate) -> str:
         """The origin that the template's key is bound to, when it points to another; else ""."""
         known = self._known.get(template.id)
-        if template.api_key is None or known is None or known == _binding(template):
+        if template.api_key is None or known is None or known.origin == origin(template.endpoint):
             return ""
         return known.origin
 
@@ -80,5 +80,5 @@ def _with_keys(config: Config) -> Iterable[ProviderTemplate]:
 
 
 def _binding(template: ProviderTemplate) -> _Binding:
-    reference = template.api_key.get_secret_value() if template.api_key else ""
+    reference = template.api_key.reveal() if template.api_key else ""
     return _Binding(hashlib.sha256(reference.encode()).hexdigest(), origin(template.endpoint))

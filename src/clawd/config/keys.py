@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from clawd.errors import Invalid
+from clawd.secrets import Secret
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _EXAMPLE = re.compile(r"YOUR[_-]|[_-]KEY$|^<.*>$|^(sk-)?(x{3,}|\.{3}|…)$|change.?me", re.IGNORECASE)
@@ -20,7 +21,9 @@ _FILE = "file:"
 _MAX_BYTES = 16 * 1024
 
 
-def resolve_key(reference: str | None, environ: Mapping[str, str], home: Path | None) -> str | None:
+def resolve_key(
+    reference: Secret | None, environ: Mapping[str, str], home: Path | None
+) -> Secret | None:
     """The key behind ``${NAME}``, ``file:PATH`` (relative to home) or a literal.
 
     None for no reference or an empty one: the endpoint is asked without a key. ``Invalid`` names
@@ -28,7 +31,8 @@ def resolve_key(reference: str | None, environ: Mapping[str, str], home: Path | 
     """
     if not reference:
         return None
-    variable = _VARIABLE.fullmatch(reference)
+    written = reference.reveal()
+    variable = _VARIABLE.fullmatch(written)
     if variable:
         name = variable.group(1)
         key = environ.get(name, "").strip()
@@ -41,20 +45,24 @@ def resolve_key(reference: str | None, environ: Mapping[str, str], home: Path | 
                 missing=name,
             )
         return _usable(key, f"environment variable {name}")
-    if reference.startswith(_FILE):
-        return _from_file(reference, environ, home)
-    return _usable(reference, "")
+    if written.startswith(_FILE):
+        return _from_file(written, environ, home)
+    return _usable(written, "")
 
 
-def is_literal(reference: str) -> bool:
+def is_literal(reference: Secret) -> bool:
     """Whether the key itself is written, and not a reference to it."""
-    return bool(reference) and not (_VARIABLE.fullmatch(reference) or reference.startswith(_FILE))
+    written = reference.reveal()
+    return bool(written) and not (_VARIABLE.fullmatch(written) or written.startswith(_FILE))
 
 
-def key_file(reference: str, environ: Mapping[str, str], home: Path | None) -> Path | None:
+def key_file(reference: Secret, environ: Mapping[str, str], home: Path | None) -> Path | None:
     """The file that a ``file:PATH`` reference names."""
-    if not reference.startswith(_FILE):
-        return None
+    written = reference.reveal()
+    return _named_file(written, environ, home) if written.startswith(_FILE) else None
+
+
+def _named_file(reference: str, environ: Mapping[str, str], home: Path | None) -> Path:
     text = reference.removeprefix(_FILE)
     if text.startswith("~/") and "HOME" in environ:
         return Path(environ["HOME"], text[2:])
@@ -77,12 +85,12 @@ def origin(endpoint: str) -> str:
     return f"{parts.scheme}://{(parts.hostname or '').lower()}:{port}"
 
 
-def _from_file(reference: str, environ: Mapping[str, str], home: Path | None) -> str:
-    file = key_file(reference, environ, home)
+def _from_file(reference: str, environ: Mapping[str, str], home: Path | None) -> Secret:
+    file = _named_file(reference, environ, home)
     shown = ascii(reference.removeprefix(_FILE))
     try:
         # Without blocking: the name may stand for a pipe.
-        descriptor = os.open(file or "", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as stream:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise IsADirectoryError(0, "it is not a regular file")
@@ -109,7 +117,7 @@ def _from_file(reference: str, environ: Mapping[str, str], home: Path | None) ->
     return _usable(key, f"file {shown}")
 
 
-def _usable(key: str, source: str) -> str:
+def _usable(key: str, source: str) -> Secret:
     where = f"from {source} " if source else ""
     if "\n" in key or "\r" in key:
         raise Invalid("key_unusable", f"{where}contains a line break", hint="Was it pasted?")
@@ -129,4 +137,4 @@ def _usable(key: str, source: str) -> str:
         raise Invalid(
             "key_unusable", f"{where}is the example value", hint="Put your own key in its place"
         )
-    return key
+    return Secret(key)

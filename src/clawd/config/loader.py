@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
-
 from clawd.config.inactive import inactive_keys
 from clawd.config.json_text import Document, read_json
 from clawd.config.keys import is_literal, key_file, readable_by_others, resolve_key
@@ -20,6 +18,7 @@ from clawd.config.schema import Config, SessionSettings
 from clawd.config.structure import Finding, read_config
 from clawd.errors import ConfigError, Invalid
 from clawd.ids import check_session_id
+from clawd.secrets import Secret
 
 __all__ = ["Checked", "Problem", "check", "load", "parse_session", "resolve_key"]
 
@@ -33,13 +32,14 @@ class Checked:
     """What a file turned out to be; ``config`` is None when any problem is an error.
 
     ``inactive`` are the keys that were accepted and do nothing, as shown paths; ``text`` is what
-    was checked.
+    was checked, ``content`` the value that it describes.
     """
 
     config: Config | None
     problems: list[Problem] = field(default_factory=list)
     inactive: list[str] = field(default_factory=list)
     text: str = field(default="", repr=False)
+    content: Any = field(default=None, repr=False)
 
     @property
     def errors(self) -> list[Problem]:
@@ -133,7 +133,7 @@ def check(
     problems.sort(key=lambda problem: (problem.line, problem.column))
     if any(problem.severity == "error" for problem in problems):
         config = None
-    return Checked(config, problems, inactive_keys(document.value), text)
+    return Checked(config, problems, inactive_keys(document.value), text, document.value)
 
 
 def parse_session(session_id: str, entry: dict[str, Any]) -> SessionSettings:
@@ -215,7 +215,7 @@ def _check_keys(
     config: Config, environ: Mapping[str, str], home: Path | None, file: Path | None
 ) -> Iterator[Finding]:
     """Warnings about keys: one that cannot be used holds its template, and nothing else."""
-    references: list[tuple[tuple[str, ...], str, SecretStr | None]] = [
+    references: list[tuple[tuple[str, ...], str, Secret | None]] = [
         (("providerTemplates", template.id), f"template '{template.id}' is", template.api_key)
         for template in config.provider_templates.values()
     ]
@@ -230,17 +230,17 @@ def _check_keys(
     for owner, held, secret in references:
         if secret is None:
             continue
-        path, reference = (*owner, "apiKey"), secret.get_secret_value()
-        if not reference:
+        path = (*owner, "apiKey")
+        if not secret:
             yield Finding(path, "is empty", "Leave it out when none is needed", "warning")
             continue
         try:
-            resolve_key(reference, environ, home)
+            resolve_key(secret, environ, home)
         except Invalid as error:
             hint = f"{error.hint}; until then {held} held"
             yield Finding(path, error.message, hint, "warning")
             continue
-        written = file if is_literal(reference) else key_file(reference, environ, home)
+        written = file if is_literal(secret) else key_file(secret, environ, home)
         if written is not None and readable_by_others(written):
             yield Finding(
                 path,

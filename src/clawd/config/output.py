@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from pydantic import BaseModel
 
+from clawd.config.literals import ADDRESS_WITH_USER, named_secret
 from clawd.config.schema import Config, SessionSettings
+from clawd.secrets import HIDDEN
 
-HIDDEN = "***"
-
-_SECRET_NAME = re.compile(
-    r"key|secret|token|password|credential|authorization|cookie", re.IGNORECASE
-)
 _HOLDERS = {"env", "headers"}
-_ADDRESS_WITH_USER = re.compile(r"(\w+://)[^/@\s]+@")
 _LOOSE = ("gateway", "bus", "registry", "coordination")
 
 
@@ -37,10 +32,10 @@ def session_json(settings: SessionSettings) -> dict[str, Any]:
         del entry["workspace"]
     key = settings.provider.api_key
     if key is not None:
-        entry["provider"]["apiKey"] = key.get_secret_value()
+        entry["provider"]["apiKey"] = key.reveal()
     search = settings.tools.search
     if search is not None and search.api_key is not None:
-        entry["tools"]["search"]["apiKey"] = search.api_key.get_secret_value()
+        entry["tools"]["search"]["apiKey"] = search.api_key.reveal()
     return entry
 
 
@@ -110,7 +105,7 @@ def _hide(value: Any, secret: bool = False) -> Any:
     """A loose value without what may be a key: by its name, or the place where keys are put."""
     if isinstance(value, dict):
         return {
-            name: _hide(inner, secret or name in _HOLDERS or bool(_SECRET_NAME.search(name)))
+            name: _hide(inner, secret or name in _HOLDERS or named_secret(name))
             for name, inner in value.items()
         }
     if isinstance(value, list):
@@ -118,5 +113,5 @@ def _hide(value: Any, secret: bool = False) -> Any:
     if secret and value not in (None, "", True, False):
         return HIDDEN
     if isinstance(value, str):
-        return _ADDRESS_WITH_USER.sub(rf"\1{HIDDEN}@", value)
+        return ADDRESS_WITH_USER.sub(rf"\1{HIDDEN}@", value)
     return value

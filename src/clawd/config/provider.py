@@ -6,9 +6,9 @@ import ipaddress
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from clawd.config.record import Listing, Positive, Record, Text
+from clawd.config.record import Listing, Positive, Record, SecretText, Text
 
 OFFLINE = "offline"
 OFFLINE_ENDPOINT = "offline:"
@@ -69,7 +69,7 @@ class ProviderTemplate(Record):
     """The id unless given."""
     description: str = ""
     endpoint: Endpoint
-    api_key: SecretStr | None = None
+    api_key: SecretText | None = None
     """The reference as written, not the key itself: see `clawd.config.keys.resolve_key`."""
     available_models: Annotated[Listing[Text], Field(min_length=1)]
     default_model: Text
@@ -117,7 +117,7 @@ class ProviderChoice(Record):
     max_output_tokens: Positive | None = None
     fallback: Text | None = None
     endpoint: Endpoint | None = None
-    api_key: SecretStr | None = None
+    api_key: SecretText | None = None
     context_window: Annotated[int, Field(ge=256)] | None = None
 
     @model_validator(mode="after")

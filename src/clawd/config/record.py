@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from clawd.secrets import HIDDEN, Secret
 
 
 def camel(name: str) -> str:
@@ -15,6 +26,14 @@ def camel(name: str) -> str:
     return first + "".join(part.capitalize() for part in rest)
 
 
+def _secret(value: object) -> Secret:
+    if isinstance(value, Secret):
+        return value
+    if isinstance(value, str):
+        return Secret(value)
+    raise PydanticCustomError("string_type", "Input should be a valid string")
+
+
 Item = TypeVar("Item")
 
 Count = Annotated[int, Field(ge=0)]
@@ -23,6 +42,13 @@ Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Text = Annotated[str, Field(min_length=1)]
 Listing = Annotated[tuple[Item, ...], Field(strict=False)]
 """A JSON list, kept as a tuple; its items are checked strictly."""
+SecretText = Annotated[
+    Secret,
+    PlainValidator(_secret),
+    PlainSerializer(lambda _: HIDDEN, return_type=str),
+    WithJsonSchema({"type": "string", "format": "password", "writeOnly": True}),
+]
+"""Text that is, or may be, a key: ``***`` wherever it is written out."""
 
 
 class Record(BaseModel):

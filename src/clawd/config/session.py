@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from clawd.config.limits import Limits
 from clawd.config.provider import Endpoint, ProviderChoice
-from clawd.config.record import Listing, Positive, Record, Text
+from clawd.config.record import Listing, Positive, Record, SecretText, Text
 
 Right = Literal["list", "read", "send", "wake", "delegate", "create"]
 Decision = Literal["allow", "ask", "deny"]
@@ -52,7 +52,7 @@ class WebSearch(Record):
 
     provider: Literal["searxng", "brave", "serper"]
     endpoint: Endpoint | None = None
-    api_key: SecretStr | None = None
+    api_key: SecretText | None = None
 
 
 class ToolSettings(Record):

@@ -63,11 +63,12 @@ class Daemon:
         """Told when a stop has nothing more to wait for: its deadline begins."""
         self.watchdog: Watchdog | None = None
         self._told_of_blocking = -BLOCKED_NOTICE_SECONDS
-        self.stream = EventStream()
+        self.redactor = configuration.redactor
+        self.stream = EventStream(clean=self.redactor.clean)
         self.notices: deque[JSON] = deque(maxlen=_NOTICES)
         self.stream.observe(self._remember)
         self.supervisor = Supervisor()
-        self.writer = Writer()
+        self.writer = Writer(clean=self.redactor.clean)
         self.bus = MemoryBus()
         emit = self.stream.publish
         self.comms = SessionCommsManager(
@@ -80,7 +81,7 @@ class Daemon:
             lambda: configuration.config.retention.tasks_hours,
         )
         self.models = ConfiguredModels(
-            lambda: configuration.config, configuration.bindings, home, emit
+            lambda: configuration.config, configuration.bindings, home, emit, self.redactor
         )
         services = Services(
             self.comms,
@@ -91,6 +92,7 @@ class Daemon:
             self.models,
             lambda: configuration.config,
             emit,
+            self.redactor.text,
         )
         registry = Registry(self.state / "sessions.jsonl", self.writer)
         self.sessions = SessionManager(home, services, self.models, registry, self.supervisor)
@@ -99,7 +101,9 @@ class Daemon:
         self._limits_of = WeakKeyDictionary()
         self.reloader = Reloader(configuration, self.sessions, emit)
         self.stream.observe(self.reloader.see)
-        self.logbook = Logbook(self.state, lambda: configuration.config.log, self._workspace)
+        self.logbook = Logbook(
+            self.state, lambda: configuration.config.log, self._workspace, self.redactor.clean
+        )
         self.stream.observe(self.logbook)
 
     async def run(self) -> bool:

@@ -35,10 +35,12 @@ class Logbook:
         state: Path,
         settings: Callable[[], LogSettings],
         workspace: Callable[[str], Path | None],
+        clean: Callable[[bytes], bytes],
     ) -> None:
         self._daemon = state / "logs" / "daemon.log"
         self._settings = settings
         self._workspace = workspace
+        self._clean = clean
         self._lines: deque[tuple[Path | None, bytes]] = deque()
         self._some = threading.Event()
         self._closing = threading.Event()
@@ -72,7 +74,7 @@ class Logbook:
         }
         if record.exc_info:
             fields["exception"] = logging.Formatter().formatException(record.exc_info)
-        self._put(None, msgspec.json.encode(fields) + b"\n")
+        self._put(None, self._clean(msgspec.json.encode(fields)) + b"\n")
 
     def close(self) -> None:
         """Write what is queued and end the thread."""

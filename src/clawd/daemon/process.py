@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from clawd.daemon.app import Daemon
+from clawd.daemon.hardening import keep_private, keep_secrets_off_stderr
 from clawd.daemon.reload import Configuration
 from clawd.daemon.stopping import Stopping
 from clawd.daemon.supervisor import run_to_its_end
@@ -20,7 +21,7 @@ from clawd.storage.files import HomeLock, make_private_folder
 def main(home: Path, log_to_stderr: bool) -> int:
     """Run a daemon on this home until it is told to stop; the exit code."""
     began = time.perf_counter()
-    os.umask(0o077)
+    keep_private()
     logging.basicConfig(
         level=logging.INFO if log_to_stderr else logging.ERROR,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
@@ -35,6 +36,7 @@ def main(home: Path, log_to_stderr: bool) -> int:
         lock = HomeLock(home / "state" / "lock")
         lock.acquire()
         configuration = Configuration(home)
+        keep_secrets_off_stderr(configuration.redactor)
         configuration.load()
         return _run(home, configuration, began)
     except ClawdError as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 from clawd.config.bindings import KeyBindings
 from clawd.config.json_text import read_json
 from clawd.config.last_good import load_last_good, save_last_good
+from clawd.config.literals import secrets_of
 from clawd.config.loader import Checked, check, load
 from clawd.config.problem import Path as Place
 from clawd.config.problem import dotted
@@ -17,6 +18,7 @@ from clawd.config.schema import Config
 from clawd.config.watch import FolderWatch
 from clawd.errors import ClawdError, ConfigError
 from clawd.events import Event, Notice, SessionCreated, SessionRemoved
+from clawd.secrets import Redactor
 from clawd.sessions.identity import FILES
 from clawd.sessions.manager import SessionManager
 from clawd.storage.files import atomic_write
@@ -31,6 +33,7 @@ class Configuration:
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        self.redactor = Redactor()
         self.config = Config()
         self.problems: list[str] = []
         self.state = "ok"
@@ -56,6 +59,7 @@ class Configuration:
         if last is None or last.config is None:
             lines = "\n".join(str(problem) for problem in checked.errors)
             raise ConfigError("invalid_config", lines, hint="mend the file, or run: clawd init")
+        self._learn(last, last.config)
         self.config = last.config
         self._inactive = tuple(last.inactive)
         self._keep_going(checked)
@@ -81,13 +85,21 @@ class Configuration:
         self._told = self._inactive
         return f"these keys have no effect yet: {', '.join(keys)}" if keys else ""
 
+    def _learn(self, checked: Checked, config: Config) -> None:
+        """Hide what the configuration holds or refers to, before anything can tell of it."""
+        templates = config.provider_templates.values()
+        models = {model for template in templates for model in template.available_models}
+        names = {*config.provider_templates, *config.sessions, *models}
+        self.redactor.learn(secrets_of(checked.content, os.environ, self.home), names=names)
+
     def _take(self, checked: Checked, config: Config) -> None:
+        self._learn(checked, config)
         self.config = config
         self._inactive, self._text = tuple(checked.inactive), checked.text
         self.state = "ok"
         self.problems = [str(p) for p in checked.warnings if p.path not in _idle_keys(config)]
         self.bindings.take(config)
-        save_last_good(self.home, checked.text, atomic_write)
+        save_last_good(self.home, checked.text, checked.content, atomic_write)
 
     def _keep_going(self, checked: Checked) -> None:
         # Of the broken file, no line would be the right one.

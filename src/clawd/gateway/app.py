@@ -7,6 +7,7 @@ from typing import cast
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,6 +17,7 @@ from clawd.gateway.events import EventRoutes
 from clawd.gateway.explain import ExplainRoutes
 from clawd.gateway.house import House
 from clawd.gateway.messages import MessageRoutes
+from clawd.gateway.redaction import Redaction
 from clawd.gateway.sessions import SessionRoutes
 from clawd.gateway.tasks import TaskRoutes
 from clawd.gateway.wire import error_response
@@ -35,6 +37,7 @@ def create_app(house: House) -> Starlette:
     )
     return Starlette(
         routes=[route for noun in nouns for route in noun.routes()],
+        middleware=[Middleware(Redaction, clean=house.redactor.clean)],
         exception_handlers={ClawdError: _refused, HTTPException: _http, Exception: _failed},
     )
 

@@ -9,6 +9,7 @@ from clawd.comms.manager import SessionCommsManager
 from clawd.config.problem import Path
 from clawd.config.schema import Config
 from clawd.messages import JSON
+from clawd.secrets import Redactor
 from clawd.sessions.manager import SessionManager
 from clawd.sessions.models import ConfiguredModels
 from clawd.stream import EventStream
@@ -44,6 +45,11 @@ class House(Protocol):
 
     async def lines_of(self, paths: Collection[Path]) -> dict[Path, int]:
         """The lines of ``config.json`` where these are written, of those that are."""
+        ...
+
+    @property
+    def redactor(self) -> Redactor:
+        """What takes secrets out of answers."""
         ...
 
     def status(self) -> JSON:

@@ -98,11 +98,8 @@ def bind(state: Path) -> tuple[Path, socket.socket]:
         with suppress(FileNotFoundError):
             path.unlink()
         # The lock on the home is held: a socket that is still here is a dead daemon's.
-        before = os.umask(0o177)
-        try:
-            channel.bind(os.fsencode(path))
-        finally:
-            os.umask(before)
+        channel.bind(os.fsencode(path))
+        path.chmod(0o600)
         channel.listen(256)
         channel.setblocking(False)
     except OSError as error:

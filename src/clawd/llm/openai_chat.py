@@ -12,7 +12,7 @@ import asyncio
 import itertools
 import logging
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 
 import httpx2
@@ -28,6 +28,7 @@ from clawd.llm.port import ChatRequest, Reply, TextDelta
 from clawd.llm.prices import Prices, usage_of
 from clawd.llm.reading import Reading
 from clawd.llm.wire import EventLines, decode, encode
+from clawd.secrets import Secret
 
 ANSWER_LIMIT = 16 * 1024 * 1024
 """The greatest answer that is read, in bytes."""
@@ -43,13 +44,14 @@ _log = logging.getLogger(__name__)
 class OpenAIChat:
     """The models of one endpoint with one key; see ``ChatModel``.
 
-    ``timeout_seconds`` bounds the wait for a free slot and then each call with all its attempts.
+    ``timeout_seconds`` bounds the wait for a free slot and then each call with all its attempts;
+    ``hide`` takes secrets out of what the endpoint says of its faults.
     """
 
     def __init__(
         self,
         endpoint: str,
-        api_key: str,
+        api_key: Secret | None,
         http_client: httpx2.AsyncClient,
         *,
         max_concurrency: int = 8,
@@ -57,20 +59,22 @@ class OpenAIChat:
         prices: Prices | None = None,
         context_window: int = 128_000,
         patience: Patience | None = None,
+        hide: Callable[[str], str] = str,
     ) -> None:
         self.context_window = context_window
-        self._endpoint = Endpoint(endpoint, api_key)
+        self._endpoint = Endpoint(endpoint, hide)
         self._timeout = timeout_seconds
         self._prices = prices or {}
         self._patience = patience or Patience()
         self._slots = Slots(max_concurrency)
-        self._key_is_valid = api_key.isascii() and api_key.isprintable()
+        key = api_key.reveal() if api_key else ""
+        self._key_is_valid = key.isascii() and key.isprintable()
         self._http = http_client
         client = openai.AsyncOpenAI(
-            base_url=endpoint, api_key=api_key or "none", http_client=http_client
+            base_url=endpoint, api_key=key or "none", http_client=http_client
         )
         self._address = httpx2.URL(f"{client.base_url}chat/completions")
-        self._headers = self._headers_of(client, keyed=bool(api_key))
+        self._headers = self._headers_of(client, keyed=bool(key))
         # Every other limit of time is ours: the client's know nothing of streams.
         limits = httpx2.Timeout(None, connect=self._patience.connect)
         self._extensions = {"timeout": limits.as_dict()}

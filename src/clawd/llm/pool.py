@@ -8,13 +8,15 @@ from clawd.llm.openai_chat import OpenAIChat
 from clawd.llm.patience import Patience
 from clawd.llm.port import ChatModel
 from clawd.llm.prices import Prices
+from clawd.secrets import Redactor, Secret
 
 
 class ModelPool:
     """Makes a model once for each set of arguments; close it when the last turn has ended."""
 
-    def __init__(self, patience: Patience | None = None) -> None:
+    def __init__(self, patience: Patience | None = None, redactor: Redactor | None = None) -> None:
         self.patience = patience or Patience()
+        self._redactor = redactor or Redactor()
         self._models: dict[object, OpenAIChat] = {}
         self._online = online_client()
         self._offline = client_over(OfflineTransport())
@@ -22,7 +24,7 @@ class ModelPool:
     def model(
         self,
         endpoint: str,
-        api_key: str = "",
+        api_key: Secret | None = None,
         *,
         max_concurrency: int = 8,
         timeout_seconds: float = 600,
@@ -37,6 +39,7 @@ class ModelPool:
         listed = tuple(sorted((name, p.input, p.output) for name, p in (prices or {}).items()))
         key = (endpoint, api_key, max_concurrency, timeout_seconds, listed, context_window)
         if key not in self._models:
+            self._redactor.learn([api_key] if api_key else [])
             offline = endpoint == OFFLINE_ENDPOINT
             self._models[key] = OpenAIChat(
                 OFFLINE_URL if offline else endpoint,
@@ -47,6 +50,7 @@ class ModelPool:
                 prices=prices,
                 context_window=context_window,
                 patience=self.patience,
+                hide=self._redactor.text,
             )
         return self._models[key]
 

@@ -18,13 +18,14 @@ from clawd.events import Event, Notice
 from clawd.llm.failover import Failover
 from clawd.llm.port import ChatModel
 from clawd.messages import JSON
+from clawd.secrets import Redactor, Secret
 from clawd.sessions.services import Chosen
 
 
 class Pool(Protocol):
     """Makes models by endpoint and key (``clawd.llm.pool.ModelPool``)."""
 
-    def model(self, endpoint: str, api_key: str = "", **options: Any) -> ChatModel:
+    def model(self, endpoint: str, api_key: Secret | None = None, **options: Any) -> ChatModel:
         """The model behind an endpoint."""
         ...
 
@@ -42,11 +43,13 @@ class ConfiguredModels:
         bindings: KeyBindings,
         home: Path,
         emit: Callable[[Event], object],
+        redactor: Redactor,
     ) -> None:
         self._config = config
         self._bindings = bindings
         self._home = home
         self._emit = emit
+        self._redactor = redactor
         self._pool: Pool | None = None
         self._making = asyncio.Lock()
 
@@ -58,7 +61,7 @@ class ConfiguredModels:
                 # The model client takes half a second to import: never on the loop, and not
                 # before the daemon answers.
                 module = await asyncio.to_thread(importlib.import_module, "clawd.llm.pool")
-                made: Pool = await asyncio.to_thread(module.ModelPool)
+                made: Pool = await asyncio.to_thread(module.ModelPool, redactor=self._redactor)
                 pool = self._pool = made
         return pool
 
@@ -103,8 +106,8 @@ class ConfiguredModels:
             context_window=template.context_window,
         )
 
-    def key(self, template: ProviderTemplate) -> str:
-        """The template's key, "" for none; ``ProviderError`` when the template is held.
+    def key(self, template: ProviderTemplate) -> Secret | None:
+        """The template's key; ``ProviderError`` when the template is held.
 
         It is when the key does not resolve, or when its endpoint was moved to another host.
         """
@@ -116,15 +119,17 @@ class ConfiguredModels:
                 f"was given for {bound}",
                 hint=f"if that is what you want: clawd providers confirm {template.id}",
             )
-        reference = template.api_key.get_secret_value() if template.api_key else None
         try:
-            return resolve_key(reference, os.environ, self._home) or ""
+            key = resolve_key(template.api_key, os.environ, self._home)
         except Invalid as error:
             raise ProviderError(
                 "key_missing",
                 f"the key of template {template.id!r} {error.message}",
                 hint=error.hint,
             ) from None
+        # It may have changed since the configuration was read: a file was rewritten.
+        self._redactor.learn([key] if key else [])
+        return key
 
     async def confirm(self, template: ProviderTemplate) -> None:
         """Let a template send its key to where it points now."""

@@ -81,4 +81,4 @@ class Prompter:
         """The system prompt of the turn that begins now."""
         news, self._news = self._news, []
         parts = (stable_part(await self.identity()), self._situation(news))
-        return "\n\n".join(part for part in parts if part)
+        return self._services.hide("\n\n".join(part for part in parts if part))

@@ -45,3 +45,5 @@ class Services:
     models: Models
     config: Callable[[], Config]
     emit: Callable[[Event], object]
+    hide: Callable[[str], str] = str
+    """Takes secrets out of a text that a model is to read."""

@@ -74,8 +74,7 @@ class Transcript:
 
     async def append(self, *records: Record) -> None:
         """Add lines; durable when this returns."""
-        await self._log.append(*records)
-        for record in records:
+        for record in await self._log.append(*records):
             self._fold(record)
 
     async def change(self, turn: TurnRecord, *more: Record, **fields: Any) -> TurnRecord:

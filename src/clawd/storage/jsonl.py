@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import UnionType
@@ -92,16 +92,21 @@ class Log(Generic[Record]):
         """Whether most lines of the file are superseded, ``records`` being how many count."""
         return self._lines > 2 * records + SPARE_LINES
 
-    async def append(self, *records: Record) -> None:
-        """Store the records, together; they are on disk when this returns.
+    async def append(self, *records: Record) -> Sequence[Record]:
+        """Store the records, together; they are on disk, as it returns them, when this returns.
+
+        They are the same but for secrets, which are never stored.
 
         ``Invalid`` for a record that would not load again (a lone surrogate, a wrong type, an
         empty id) and ``StorageError`` for one that is too long: then nothing is written.
         ``StorageError`` also when the disk refuses.
         """
         if records:
-            await self._writer.append(self.path, self._encode(records))
+            data, stored = self._encode(records)
+            await self._writer.append(self.path, data)
             self._lines += len(records)
+            return stored
+        return records
 
     async def compact(self, keep: Callable[[str], bool] = everything) -> tuple[int, int]:
         """Rewrite the file with the last line, as it stands, of each id that ``keep`` accepts.
@@ -114,18 +119,19 @@ class Log(Generic[Record]):
         self._lines = 0
         return sizes
 
-    def _encode(self, records: tuple[Record, ...]) -> bytes:
+    def _encode(self, records: tuple[Record, ...]) -> tuple[bytes, Sequence[Record]]:
         try:
-            data = self._encoder.encode_lines(records)
+            written = self._encoder.encode_lines(records)
+            data = self._writer.clean(written)
             # A record may be built with any value in it. What is acknowledged must load again.
-            self._decoder.decode_lines(data)
+            stored = self._decoder.decode_lines(data)
         except (ValueError, TypeError, OverflowError, RecursionError) as failure:
             text = "it holds a lone surrogate" if isinstance(failure, UnicodeError) else failure
             raise Invalid("invalid_record", f"{self.path}: cannot store a record: {text}") from None
         if not all(record.id for record in records):
             raise Invalid("invalid_record", f"{self.path}: cannot store a record: its id is empty")
         check_length(os.fspath(self.path), data, self._limit)
-        return data
+        return data, records if data is written else stored
 
     def _read(self, *, mending: bool) -> tuple[Loaded[Record], list[Line[Record]]]:
         loaded: Loaded[Record] = Loaded()

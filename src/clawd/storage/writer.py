@@ -72,14 +72,26 @@ class _Call:
         self.done = done
 
 
+def _as_it_is(data: bytes) -> bytes:
+    return data
+
+
 Settled = list[tuple[asyncio.Future[Any], Any, BaseException | None]]
 
 
 class Writer:
     """Appends whole lines to any number of files, and replaces files, in order per file."""
 
-    def __init__(self, *, max_line_bytes: int = MAX_LINE_BYTES, open_files: int = 128) -> None:
+    def __init__(
+        self,
+        *,
+        max_line_bytes: int = MAX_LINE_BYTES,
+        open_files: int = 128,
+        clean: Callable[[bytes], bytes] = _as_it_is,
+    ) -> None:
         self.max_line_bytes = max_line_bytes
+        self.clean = clean
+        """Takes the secrets out of lines that are to be stored."""
         self._files = AppendFiles(open_files)
         self._at_once = max(1, open_files // 2)
         self._helpers: concurrent.futures.ThreadPoolExecutor | None = None
