@@ -52,6 +52,36 @@ async def test_a_killed_task_goes_on_from_its_transcript(
     gates[1].open()
 
 
+async def test_a_task_whose_turn_went_on_is_not_begun_anew(
+    start: Start, model: ScriptedModel
+) -> None:
+    """M14: after a restart a turn ends with a part of its task open; the task has no second one."""
+    daemon = await start("boss", "lead", "worker")
+    interrupted, part = model.hold("lead"), model.hold("worker")
+    task = await daemon.tool("boss", "delegate_task_async", target_session="lead", task="the whole")
+    await interrupted.reached()
+    model.script(
+        "lead",
+        [
+            call("delegate_task_async", target_session="worker", task="a part"),
+            say("it is on its way"),
+            say("all done"),
+        ],
+    )
+    await daemon.kill()
+    interrupted.open()
+    await daemon.start()
+    await part.reached()
+    await daemon.until(lambda e: e["event"] == "run_finished" and e["session"] == "lead")
+    await daemon.idle("lead")
+    part.open()
+    ended = await daemon.task(task["taskId"])
+    assert (ended["status"], ended["result"]) == ("completed", "all done")
+    history = lines_of(daemon.home / "workspaces/lead/history.jsonl")
+    asked = [line for line in history if "the whole" in str(line.get("message", ""))]
+    assert len(asked) == 1
+
+
 async def test_a_task_that_kills_the_daemon_fails_in_the_end(
     start: Start, model: ScriptedModel
 ) -> None:

@@ -30,9 +30,14 @@ class Intake:
             return self._transcript.turns.get(envelope.id)
         claimed = {i for turn in self._transcript.turns.values() for i in turn.trigger.ids}
         if envelope.kind == "task":
-            ids = tuple(i for i in (envelope.id,) if i not in claimed)
-            task = self._services.comms.board.find(envelope.id)
+            comms = self._services.comms
+            task = comms.board.find(envelope.id)
             source = task.from_session if task else ""
+            # A turn that a restart left open may have ended since, with parts of its task open.
+            had = envelope.id in claimed or (
+                task is not None and comms.tasks.verdicts.awaited(task)
+            )
+            ids = () if had else (envelope.id,)
         else:
             waiting = await self._messages(envelope, claimed)
             ids = tuple(m.id for m in waiting)
