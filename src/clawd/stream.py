@@ -14,6 +14,8 @@ from clawd.ids import new_id, now
 from clawd.secrets import SHORTEST
 
 _encoder = msgspec.json.Encoder()
+_AROUND = 200
+"""About how many bytes of an event are not its text."""
 
 Clean = Callable[[bytes], bytes]
 """Takes the secrets out of what observers and viewers are shown."""
@@ -26,10 +28,11 @@ def _as_it_is(data: bytes) -> bytes:
 class Published:
     """An event in its place: ``seq`` counts from 1 since the daemon started."""
 
-    __slots__ = ("_clean", "_encoded", "event", "seq", "time")
+    __slots__ = ("_clean", "_encoded", "event", "seq", "size", "time")
 
     def __init__(self, seq: int, event: Event, clean: Clean = _as_it_is) -> None:
         self.seq = seq
+        self.size = 0
         self.time = now()
         self.event = event
         self._encoded = b""
@@ -46,6 +49,15 @@ class Published:
             self._encoded = b'{"seq":%d,"time":"%s",%s' % (self.seq, self.time.encode(), body[1:])
         return self._encoded
 
+    def weigh(self) -> int:
+        """About how many bytes it takes, remembered as ``size``."""
+        if not self._encoded and isinstance(self.event, TextMessageContent):
+            # Pieces of text are too many to be encoded for this, and are in no log.
+            self.size = _AROUND + len(self.event.content)
+        else:
+            self.size = len(self.encoded())
+        return self.size
+
 
 Filter = Callable[[Event], bool]
 
@@ -61,15 +73,24 @@ class Observer(Protocol):
 class EventStream:
     """Numbers events and hands them to observers at once and to viewers through bounded queues.
 
-    The last ``keep`` events stay at hand so that a viewer that lost its connection can go on
-    from where it was; one that asks for older ones is told how many it missed. ``epoch`` tells
-    the numbers of this stream from those of the one before a restart. ``clean`` takes the secrets
-    out of what is shown of an event; pieces of a text shorter than any secret stay as they are.
+    The last ``keep`` events, of at most ``keep_bytes``, stay at hand so that a viewer that lost
+    its connection can go on from where it was; one that asks for older ones is told how many it
+    missed. ``epoch`` tells the numbers of this stream from those of the one before a restart.
+    ``clean`` takes the secrets out of what is shown of an event; pieces of a text shorter than
+    any secret stay as they are.
     """
 
-    def __init__(self, keep: int = 4096, clean: Clean = _as_it_is) -> None:
+    def __init__(
+        self,
+        keep: int = 4096,
+        keep_bytes: int = 16 * 1024 * 1024,
+        clean: Clean = _as_it_is,
+    ) -> None:
         self._clean = clean
-        self._recent: deque[Published] = deque(maxlen=keep)
+        self._recent: deque[Published] = deque()
+        self._keep = keep
+        self._keep_bytes = keep_bytes
+        self._bytes = 0
         self._viewers: set[Viewer] = set()
         self._observers: list[Observer] = []
         self._closed = False
@@ -84,12 +105,18 @@ class EventStream:
         """Give the event its number and hand it on; never waits for anyone."""
         self.seq += 1
         published = Published(self.seq, event, self._clean)
-        self._recent.append(published)
+        self._remember(published)
         for observer in self._observers:
             observer(published)
         for viewer in self._viewers:
             viewer.offer(published)
         return self.seq
+
+    def _remember(self, published: Published) -> None:
+        self._recent.append(published)
+        self._bytes += published.weigh()
+        while len(self._recent) > self._keep or self._bytes > self._keep_bytes:
+            self._bytes -= self._recent.popleft().size
 
     def view(
         self, wanted: Filter | None = None, *, after: int | None = None, limit: int = 1024

@@ -207,6 +207,23 @@ async def test_garbage_after_some_text_is_an_error(
         await talk.ask()
 
 
+async def test_an_answer_has_a_length(server: ScriptedModel, talk: Conversation) -> None:
+    """What no transcript could keep is given up at once: not after a hundred times as much."""
+    server.script("m", [flood(20)])
+    with pytest.raises(ProviderError, match="longer than 1 MiB"):
+        await talk.ask()
+    assert 1_000_000 < len("".join(talk.heard)) < 1_200_000
+
+
+async def test_a_long_answer_of_single_tokens_is_whole(
+    server: ScriptedModel, talk: Conversation
+) -> None:
+    """100,000 tokens, each in an event of 200 bytes, are 20 MB of stream and a fine answer."""
+    text = "word " * 100_000
+    server.script("m", [say(text)])
+    assert (await talk.ask()).reply.text == text
+
+
 async def test_empty_and_cut_answers_are_told_apart(
     server: ScriptedModel, talk: Conversation
 ) -> None:

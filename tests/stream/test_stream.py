@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 
-from clawd.events import Event, Missed, Notice
+from clawd.events import Event, Missed, Notice, TextMessageContent
 from clawd.stream import EventStream, Published, Viewer
 
 
@@ -93,6 +93,30 @@ async def test_one_that_asks_for_what_is_gone_is_told_how_many_it_missed() -> No
     with stream.view(after=1) as viewer:
         stream.close()
         assert texts(await seen(viewer)) == ["missed 2", "d", "e"]
+
+
+async def test_what_is_kept_is_bounded_in_bytes() -> None:
+    """A flood of large events keeps no more at hand than small ones; what is gone is counted."""
+    stream = EventStream(keep_bytes=10_000)
+    for _ in range(20):
+        stream.publish(notice("x" * 1_000))
+    for _ in range(20):
+        stream.publish(
+            TextMessageContent(
+                session="a", run_id="t", message_id="m", content="y" * 1_000, delta=True
+            )
+        )
+    with stream.view(after=0) as viewer:
+        stream.close()
+        told, *kept = await seen(viewer)
+    assert isinstance(told.event, Missed)
+    assert told.event.count + len(kept) == 40
+    assert 5 <= len(kept) <= 9
+    stream = EventStream(keep_bytes=10_000)
+    stream.publish(notice("x" * 20_000))
+    with stream.view(after=0) as viewer:
+        stream.close()
+        assert texts(await seen(viewer)) == ["missed 1"]
 
 
 async def test_a_slow_viewer_loses_the_oldest_and_knows_it() -> None:

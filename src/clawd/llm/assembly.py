@@ -34,6 +34,8 @@ class Assembly:
         self._slots: list[_Slot] = []
         self._at: dict[int, _Slot] = {}
         self._finish = ""
+        self.size = 0
+        """Characters of text and of arguments so far."""
         self.tokens: Tokens | None = None
         self.done = False
 
@@ -69,6 +71,7 @@ class Assembly:
                 text = delta.content or delta.refusal
                 if text:
                     self._text.append(text)
+                    self.size += len(text)
                     new += text
                 for part in delta.tool_calls or ():
                     self._take_call(part)
@@ -91,6 +94,7 @@ class Assembly:
         slot.name = slot.name or name or ""
         if part.function is not None and part.function.arguments:
             slot.arguments.append(part.function.arguments)
+            self.size += len(part.function.arguments)
 
     def calls(self, used: Iterable[str]) -> tuple[ToolCall, ...]:
         """The calls, each with an id that neither another nor ``used`` has.

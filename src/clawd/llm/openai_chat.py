@@ -30,8 +30,10 @@ from clawd.llm.reading import Reading
 from clawd.llm.wire import EventLines, decode, encode
 from clawd.secrets import Secret
 
-ANSWER_LIMIT = 16 * 1024 * 1024
-"""The greatest answer that is read, in bytes."""
+ANSWER_LIMIT = 1024 * 1024
+"""The longest answer that is taken, in characters of text and arguments; a line holds it."""
+STREAM_LIMIT = 64 * 1024 * 1024
+"""The longest stream that is read, in bytes: some endpoints spend 300 on each token."""
 
 _ERROR_LIMIT = 64 * 1024
 _AFTER_DONE = 1.0
@@ -192,9 +194,8 @@ class OpenAIChat:
                 if not data:
                     continue
                 size += len(data)
-                if size > ANSWER_LIMIT:
-                    why = f"it is longer than {ANSWER_LIMIT // 1024**2} MiB"
-                    raise faults.garbage(self._endpoint, why)
+                if size > STREAM_LIMIT:
+                    raise _too_long(self._endpoint, STREAM_LIMIT)
                 yield data
 
     async def _post(self, model: str, body: bytes, limit: float) -> httpx2.Response:
@@ -251,6 +252,8 @@ class OpenAIChat:
                             chunk.error, model, self._endpoint, self._patience
                         )
                     text += answer.take(chunk)
+                    if answer.size > ANSWER_LIMIT:
+                        raise _too_long(self._endpoint, ANSWER_LIMIT)
         except ValueError as error:
             raise faults.garbage(self._endpoint, str(error), event) from None
         return text
@@ -281,6 +284,10 @@ class OpenAIChat:
                 raise faults.garbage(self._endpoint, "a tool call without a name").error
         usage = usage_of(answer.tokens, body, text, self._prices.get(request.model))
         return Reply(text, calls, answer.finish or "stop", usage)
+
+
+def _too_long(endpoint: Endpoint, limit: int) -> Fault:
+    return faults.garbage(endpoint, f"it is longer than {limit // 1024**2} MiB")
 
 
 class _Spoken:
