@@ -37,7 +37,7 @@ class Intake:
             had = envelope.id in claimed or (
                 task is not None and comms.tasks.verdicts.awaited(task)
             )
-            ids = () if had else (envelope.id,)
+            ids: tuple[str, ...] = () if had else (envelope.id,)
         else:
             waiting = await self._messages(envelope, claimed)
             ids = tuple(m.id for m in waiting)
