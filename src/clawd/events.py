@@ -38,7 +38,8 @@ class PromptQueued(RunEvent, frozen=True, tag="prompt_queued", kw_only=True):
 class RunStarted(RunEvent, frozen=True, tag="run_started", kw_only=True):
     """A turn begins; ``trigger`` is user, message, task, schedule or client.
 
-    ``trigger_ids`` are the ids of the messages, or of the task, that it begins with.
+    ``trigger_ids`` are the ids of the messages, or of the task, that it begins with; ``resumed``
+    that it began before and goes on where it was cut off.
     """
 
     agent_name: str
@@ -47,6 +48,7 @@ class RunStarted(RunEvent, frozen=True, tag="run_started", kw_only=True):
     source: str = ""
     trigger_ids: tuple[str, ...] = ()
     attempt: int = 1
+    resumed: bool = False
 
 
 class TextMessageStart(RunEvent, frozen=True, tag="text_message_start", kw_only=True):
@@ -120,6 +122,12 @@ class RunFailed(RunEvent, frozen=True, tag="run_failed", kw_only=True):
     usage: Usage = Usage()
 
 
+class RunSuspended(RunEvent, frozen=True, tag="run_suspended", kw_only=True):
+    """A turn stands still: its session is paused, or stops; it goes on with ``run_started``."""
+
+    usage: Usage = Usage()
+
+
 class UsageReported(RunEvent, frozen=True, tag="usage", kw_only=True):
     """One model call was made, with this model, at this cost."""
 
@@ -181,8 +189,8 @@ NAMES: dict[type[Event], str] = {
     for kind in (
         PromptQueued, RunStarted, TextMessageStart, TextMessageContent, TextMessageEnd,
         ToolCallStart, ToolCallProgress, ToolCallEnd, ToolCallError, RunFinished, RunFailed,
-        UsageReported, SessionMessageChanged, TaskUpdated, SessionCreated, SessionChanged,
-        SessionRemoved, Notice, Missed,
+        RunSuspended, UsageReported, SessionMessageChanged, TaskUpdated, SessionCreated,
+        SessionChanged, SessionRemoved, Notice, Missed,
     )
 }  # fmt: skip
 """Every kind of event with its name on the wire."""

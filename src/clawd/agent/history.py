@@ -8,14 +8,14 @@ import msgspec
 
 from clawd.messages import ChatMessage, ToolCall, tool_result
 
-INTERRUPTED = msgspec.json.encode(
-    {
-        "error": "interrupted",
-        "message": "interrupted, outcome unknown: the call may or may not have had its effect",
-        "hint": "check before you call it again",
-    }
-).decode()
-"""The result of a call that a crash cut off; such a call is never run again by itself."""
+INTERRUPTION = {
+    "error": "interrupted",
+    "message": "interrupted, outcome unknown: the call may or may not have had its effect",
+    "hint": "check before you call it again",
+}
+INTERRUPTED = msgspec.json.encode(INTERRUPTION).decode()
+"""The result of a call that was cut off, while its turn goes on later; it is never run again by
+itself."""
 
 
 def unanswered(messages: Sequence[ChatMessage]) -> tuple[ToolCall, ...]:

@@ -16,7 +16,7 @@ from typing import Protocol
 import msgspec
 
 from clawd import events
-from clawd.agent.history import sound
+from clawd.agent.history import INTERRUPTION, sound
 from clawd.agent.repetition import Repetition
 from clawd.agent.tool import Toolset, parse_arguments
 from clawd.errors import ClawdError, ContextOverflow, GuardRefused, ProviderError
@@ -68,6 +68,8 @@ class Turn:
     done: dict[str, tuple[str, bool]] = field(default_factory=dict)
     """Tool calls that ended: call id → tool name, and whether it succeeded."""
     model_calls: int = 0
+    goes_on: Callable[[], bool] = lambda: False
+    """Whether the turn, when it is cancelled now, goes on later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +173,8 @@ async def _stream(
             _emit(
                 turn, events.TextMessageEnd, message_id=message_id, full_content=text, partial=True
             )
-            # What a human stopped stays said; what a fault cut off is asked for again.
-            if isinstance(error, asyncio.CancelledError):
+            # What a human stopped stays said; what was cut off otherwise is asked for again.
+            if isinstance(error, asyncio.CancelledError) and not turn.goes_on():
                 await conversation.keep(assistant(text), partial=True)
         raise
     if reply is None:
@@ -198,7 +200,7 @@ async def _run_tools(
             for call in calls:
                 group.create_task(run(call, _repeated(turn, call)))
     finally:
-        cancelled = msgspec.json.encode(CANCELLED).decode()
+        cancelled = msgspec.json.encode(_cut_off(turn)).decode()
         await conversation.keep(
             *(tool_result(call, results.get(call.id, cancelled)) for call in calls)
         )
@@ -221,7 +223,7 @@ async def _run_tool(turn: Turn, tools: Toolset, call: ToolCall) -> str:
     except ClawdError as error:
         return _tool_failed(turn, call, error.as_json(), began)
     except asyncio.CancelledError:
-        _tool_failed(turn, call, CANCELLED, began)
+        _tool_failed(turn, call, _cut_off(turn), began)
         raise
     except BaseException as exception:  # noqa: BLE001 - a tool's bug is the model's to know, not ours to die of
         bug = {"error": "tool_failed", "message": f"{type(exception).__name__}: {exception}"}
@@ -239,6 +241,11 @@ async def _run_tool(turn: Turn, tools: Toolset, call: ToolCall) -> str:
         success=True,
     )
     return result
+
+
+def _cut_off(turn: Turn) -> JSON:
+    """What a call that was cancelled is answered with."""
+    return INTERRUPTION if turn.goes_on() else CANCELLED
 
 
 def _tool_failed(turn: Turn, call: ToolCall, error: JSON, began: float) -> str:

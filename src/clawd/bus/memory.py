@@ -15,6 +15,7 @@ class MemoryInbox:
     def __init__(self) -> None:
         self._heap: list[tuple[tuple[int, int], int, Envelope]] = []
         self._ids: set[str] = set()
+        self._taken: tuple[tuple[int, int], int, Envelope] | None = None
         self._count = itertools.count()
         self._arrived = asyncio.Event()
 
@@ -31,9 +32,19 @@ class MemoryInbox:
         while not self._heap:
             self._arrived.clear()
             await self._arrived.wait()
-        envelope = heapq.heappop(self._heap)[2]
+        self._taken = heapq.heappop(self._heap)
+        envelope = self._taken[2]
         self._ids.discard(envelope.id)
         return envelope
+
+    def put_back(self, envelope: Envelope) -> None:
+        """Put the envelope that was taken last back in its place."""
+        if self._taken is None or self._taken[2] is not envelope:
+            self.put(envelope)
+        elif envelope.id not in self._ids:
+            self._ids.add(envelope.id)
+            heapq.heappush(self._heap, self._taken)
+            self._arrived.set()
 
     def take_all(self, kind: Kind, trace: str) -> list[Envelope]:
         """Take out every waiting envelope of this kind and trace, in order."""

@@ -42,6 +42,10 @@ class Inbox(Protocol):
         """Wait for the first envelope and take it out."""
         ...
 
+    def put_back(self, envelope: Envelope) -> None:
+        """Put the envelope that was taken last back in its place."""
+        ...
+
     def take_all(self, kind: Kind, trace: str) -> list[Envelope]:
         """Take out every waiting envelope of this kind and trace, in order."""
         ...

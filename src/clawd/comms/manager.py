@@ -128,6 +128,14 @@ class SessionCommsManager:
                 await box.compact()
         await self.board.forget_older(self._retention_hours())
 
+    def standing(self, session: str) -> JSON:
+        """``{targetStatus: "paused"}`` of a session that is: its mail and tasks wait."""
+        known = self.directory.get(session) is not None
+        return {"targetStatus": "paused"} if known and self._is_paused(session) else {}
+
+    def _is_paused(self, session: str) -> bool:
+        return self.host.status(session) == "paused"
+
     def search(self, owner: str, **filters: Any) -> list[SessionMessage]:
         """The messages of one mailbox, oldest first (see ``matching``)."""
         return matching(self.post.box(owner).all(), **filters)

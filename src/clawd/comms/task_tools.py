@@ -53,9 +53,11 @@ class TaskTools:
             f"Task {made.id} is {made.status} with {made.to_session}. You may end your turn; "
             f"the result will arrive as a message in thread {made.id}."
         )
-        return Answer(
-            text, {"taskId": made.id, "status": made.status, "createdAt": made.created_at}
-        )
+        standing = self._comms.standing(made.to_session)
+        if standing:
+            text += f" {made.to_session} is paused: the task waits, its deadline runs on."
+        facts = {"taskId": made.id, "status": made.status, "createdAt": made.created_at}
+        return Answer(text, facts | standing)
 
     @tool()
     async def check_async_tasks(

@@ -84,7 +84,7 @@ class MessageTools:
             "to": sent.to,
             "threadId": sent.thread_id,
             "state": sent.state,
-        }
+        } | self._comms.standing(sent.to)
         return Answer(f"Message {sent.id} to {sent.to} is stored{self._note(sent.to)}.", facts)
 
     async def _send_to_all(
@@ -120,7 +120,12 @@ class MessageTools:
         sent, reply = await self._comms.post.ask(self._caller, target, message, wait, **options)
         facts: dict[str, Any] = {"id": sent.id, "timestamp": sent.timestamp, "to": target}
         if reply is None:
-            text = f"No answer from {target} within {wait:g} s; it will arrive as a message."
+            standing = self._comms.standing(target)
+            paused = f" {target} is paused." if standing else ""
+            facts |= standing
+            text = (
+                f"No answer from {target} within {wait:g} s; it will arrive as a message.{paused}"
+            )
             return Answer(text, facts | {"answered": False})
         # The id comes first: by it a restart knows that this transcript has the answer.
         facts |= {"answered": True, "answerId": reply.id, "answer": reply.content}
@@ -136,7 +141,7 @@ class MessageTools:
         status = self._comms.host.status(target)
         return {
             "busy": " and waits until its turn ends",
-            "paused": ", but it is paused",
+            "paused": ", but it is paused: the message waits",
             "failed": ", but it has failed and waits for the operator",
         }.get(status, " and wakes it")
 

@@ -188,6 +188,10 @@ class Daemon:
                 "busy": sum(s.running is not None for s in sessions),
                 "failed": sum(bool(s.failed) for s in sessions),
             },
+            "paused": {
+                "all": self.sessions.pausing.everyone,
+                "sessions": self.sessions.pausing.named(),
+            },
             "unread": self.comms.post.box(OPERATOR).unread(),
             "openTasks": len(self.comms.board.open_for()),
             "config": {"state": self.configuration.state, "problems": self.configuration.problems},

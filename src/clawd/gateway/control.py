@@ -32,6 +32,12 @@ class Calling(Fields):
     arguments: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
+class Pausing(Fields):
+    """Which session; all when it is left out."""
+
+    session: str | None = None
+
+
 class Stopping(Fields):
     """How long running turns get."""
 
@@ -54,6 +60,8 @@ class ControlRoutes:
             Route("/api/providers/{id}/confirm", self.confirm_provider, methods=["POST"]),
             Route("/api/tools", self.tools, methods=["GET"]),
             Route("/api/tools/{name}", self.call_tool, methods=["POST"]),
+            Route("/api/pause", self.pause, methods=["POST"]),
+            Route("/api/resume", self.resume, methods=["POST"]),
             Route("/api/stop", self.stop, methods=["POST"]),
         ]
 
@@ -138,6 +146,20 @@ class ControlRoutes:
             "toolResult",
             {"ok": True, "result": answer.facts or {"text": answer.text}, "text": answer.text},
         )
+
+    async def pause(self, request: Request) -> Response:
+        """Let one session, or all, stand still; they do when the answer is sent."""
+        body = await read_body(request, Pausing)
+        session = self._house.sessions.get(body.session) if body.session else None
+        turns = await self._house.sessions.pausing.pause(session)
+        return one("pause", {"paused": True, "session": body.session, "turns": turns})
+
+    async def resume(self, request: Request) -> Response:
+        """Let one session, or all, go on."""
+        body = await read_body(request, Pausing)
+        session = self._house.sessions.get(body.session) if body.session else None
+        going = await self._house.sessions.pausing.resume(session)
+        return one("pause", {"paused": False, "session": body.session, "sessions": going})
 
     async def stop(self, request: Request) -> Response:
         """Begin to stop."""

@@ -119,7 +119,7 @@ class MessageRoutes:
         }
         if not body.wait_seconds:
             sent = await post.send(caller, body.to, body.content, **options)  # type: ignore[arg-type]
-            return one("message", public(sent), 201)
+            return one("message", public(sent) | self._house.comms.standing(sent.to), 201)
         sent, reply = await post.ask(caller, body.to, body.content, body.wait_seconds, **options)
         answer = public(post.get(reply.id)) if reply is not None else None
         return one("message", public(post.get(sent.id)) | {"answer": answer}, 201)

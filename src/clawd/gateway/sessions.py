@@ -149,6 +149,7 @@ class SessionRoutes:
             "session": session.id,
             "state": accepted.state,
             "ahead": accepted.ahead,
+            "paused": session.paused,
             "seq": before,
         }
         return one("turn", fields, 202)

@@ -103,7 +103,7 @@ class TaskRoutes:
             deadline_seconds=body.deadline_seconds,
             depends_on=tuple(body.depends_on),
         )
-        return one("task", public(task), 201)
+        return one("task", public(task) | self._house.comms.standing(task.to_session), 201)
 
     async def cancel(self, request: Request) -> Response:
         """Take a task back."""

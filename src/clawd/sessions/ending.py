@@ -13,7 +13,7 @@ from clawd.comms.models import SessionMessage
 from clawd.comms.settling import MAX_DELIVERIES
 from clawd.config.schema import SessionSettings
 from clawd.errors import ClawdError, GuardRefused, StorageError
-from clawd.events import RunFailed, RunFinished
+from clawd.events import RunFailed, RunFinished, RunSuspended
 from clawd.ids import now
 from clawd.messages import JSON, Usage
 from clawd.sessions.records import MessageRecord, TurnRecord
@@ -37,7 +37,7 @@ class TurnEnding:
         self._settings = settings
         self._transcript = transcript
         self._services = services
-        self._end: RunFinished | RunFailed | None = None
+        self._end: RunFinished | RunFailed | RunSuspended | None = None
 
     def announce(self) -> None:
         """Put the end of the turn on the stream, if it ended."""
@@ -70,7 +70,7 @@ class TurnEnding:
         task_id = self.task(turn)
         error = {"error": "cancelled", "message": f"cancelled by {by}"}
         usage = run.usage if run else turn.usage
-        if turn.status == "running":
+        if turn.status == "running" or turn.started_at:
             self._failed(turn, CANCELLED, usage)
         await self._transcript.change(
             turn, status="cancelled", ended_at=now(), error=error, usage=usage
@@ -88,7 +88,12 @@ class TurnEnding:
         turn = self._transcript.turns.get(turn.id, turn)
         if turn.status == "running":
             usage = run.usage if run else turn.usage
-            self._failed(turn, CANCELLED, usage)
+            self._end = RunSuspended(
+                session=self._settings().id,
+                trace=turn.lineage.trace,
+                run_id=turn.id,
+                usage=usage or Usage(),
+            )
             await self._transcript.change(
                 turn, status="waiting", attempt=turn.attempt - 1, usage=usage
             )

@@ -33,6 +33,7 @@ from clawd.sessions.models import ConfiguredModels, public_template
 from clawd.sessions.opening import Opening, Supervision
 from clawd.sessions.orphans import orphans
 from clawd.sessions.overlay import outdated, overlay_record, wanted_settings, with_overlay
+from clawd.sessions.pausing import Pausing
 from clawd.sessions.registry import Registry
 from clawd.sessions.services import Services
 from clawd.sessions.session import Session
@@ -63,6 +64,7 @@ class SessionManager:
         self._sessions: dict[str, Session] = {}
         self._discovery = Discovery(services.comms.directory, self._sessions.values)
         self._leaving: set[str] = set()
+        self.pausing = Pausing(registry, self._sessions.values, services.emit)
         self._changing = asyncio.Lock()
 
     @property
@@ -88,6 +90,7 @@ class SessionManager:
         """Open every configured and created session (blocking, at start); problems in words."""
         problems = self._registry.load()
         count_created(self._registry, self._comms.traces)
+        self.pausing.load()
         for settings in wanted_settings(config, self._registry).values():
             problems += self._open(settings)
         return problems
@@ -279,6 +282,7 @@ class SessionManager:
         creator = created_by if created_by is not None else (record.created_by if record else "")
         session, problems = self._opening.open(settings, self._home / settings.workspace, creator)
         self._comms.directory.put(self._entry(settings))
+        self.pausing.restore(session)
         self._sessions[settings.id] = session
         return problems
 

@@ -34,6 +34,7 @@ class SessionRecord(msgspec.Struct, frozen=True, rename="camel", omit_defaults=T
     removed: bool = False
     base: dict[str, Any] = msgspec.field(default_factory=dict)
     lineage: Lineage | None = None
+    paused: bool = False
 
 
 class Registry:

@@ -13,7 +13,7 @@ from clawd.bus.port import Envelope, Kind
 from clawd.comms.caller import Caller
 from clawd.comms.manager import Status
 from clawd.config.schema import SessionSettings
-from clawd.errors import Invalid, NotFound, Refused, StorageError
+from clawd.errors import ClawdError, NotFound, Refused, StorageError
 from clawd.events import Notice, PromptQueued
 from clawd.ids import OPERATOR, new_id, now
 from clawd.lineage import Lineage, begin
@@ -21,6 +21,7 @@ from clawd.sessions.counting import TurnCounts
 from clawd.sessions.ending import turn_envelope
 from clawd.sessions.identity import Identity
 from clawd.sessions.intake import Intake
+from clawd.sessions.lines import check_line
 from clawd.sessions.prompter import Prompter
 from clawd.sessions.records import Trigger, TurnRecord
 from clawd.sessions.services import Services
@@ -28,7 +29,6 @@ from clawd.sessions.transcript import Transcript
 from clawd.sessions.turns import TurnRunner
 
 Mode = Literal["queue", "steer", "interrupt"]
-MAX_PROMPT_BYTES = 1024 * 1024
 _SETTLE_SECONDS = 5.0
 
 
@@ -61,9 +61,13 @@ class Session:
         self._intake = Intake(settings.id, self._inbox, self.transcript, services)
         self._task: asyncio.Task[None] | None = None
         self._ended = asyncio.Event()
+        self._ended.set()
         self._stopped_by = ""
         self._steers: list[TurnRecord] = []
         self._leaving = False
+        self._going = asyncio.Event()
+        self._going.set()
+        self._compaction: asyncio.Task[None] | None = None
         self._refusals = 0
         self._runner = TurnRunner(
             lambda: self.settings,
@@ -83,6 +87,8 @@ class Session:
         """What the session is doing."""
         if self.failed:
             return "failed"
+        if self.paused:
+            return "paused"
         return "busy" if self.running else "idle"
 
     def check_served(self) -> None:
@@ -93,6 +99,29 @@ class Session:
                 f"session {self.id} is parked: {self.failed}",
                 hint=f"mend that, then: clawd sessions restart {self.id}",
             )
+
+    @property
+    def paused(self) -> bool:
+        """Whether it stands still on the operator's word."""
+        return not self._going.is_set()
+
+    def halt(self) -> None:
+        """Stand still at once; a turn that runs goes on after ``go_on``, as if not started."""
+        self._going.clear()
+        if self._task is not None and not self._runner.settling:
+            self._task.cancel()
+        if self._compaction is not None:
+            self._compaction.cancel()
+
+    async def halted(self) -> None:
+        """Wait until no turn runs, or for five seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_SETTLE_SECONDS):
+                await self._ended.wait()
+
+    def go_on(self) -> None:
+        """Stand still no more."""
+        self._going.set()
 
     def queue(self) -> int:
         """How many requests wait."""
@@ -120,7 +149,11 @@ class Session:
         for turn in self.transcript.turns.values():
             self._services.bus.publish(turn_envelope(turn, self.id))
         while not self._leaving:
+            await self._going.wait()
             envelope = await self._inbox.next()
+            if self.paused:
+                self._inbox.put_back(envelope)
+                continue
             asked = await self._intake.turn_for(envelope)
             if asked is not None:
                 await self._run(asked)
@@ -130,18 +163,7 @@ class Session:
     ) -> Accepted:
         """Accept a line of the operator; durable when this returns."""
         self.check_served()
-        if not text.strip():
-            raise Invalid("empty_prompt", "there is nothing to say", hint="write a line")
-        try:
-            size = len(text.encode())
-        except UnicodeEncodeError:
-            raise Invalid(
-                "invalid_unicode", "the line has a lone surrogate", hint="send valid Unicode"
-            ) from None
-        if size > MAX_PROMPT_BYTES:
-            raise Invalid(
-                "too_large", f"the line has {size} bytes, the limit is {MAX_PROMPT_BYTES}"
-            )
+        check_line(text)
         turn = TurnRecord(
             id=new_id("turn"),
             conversation=self.transcript.conversation,
@@ -171,9 +193,12 @@ class Session:
         running = self.running
         if running is not None and turn_id in (None, running.id):
             self._stopped_by = by
+            self._runner.stop()
             if self._task is not None:
                 self._task.cancel()
             return running
+        waiting = self._suspended()
+        turn_id = turn_id or waiting
         if turn_id is None:
             return None
         turn = self.transcript.turns.get(turn_id)
@@ -182,7 +207,14 @@ class Session:
         self._services.bus.withdraw(self.id, turn_id)
         self._steers = [steer for steer in self._steers if steer.id != turn_id]
         await self._runner.cancelled(turn, by)
+        if self.running is None:
+            self._runner.announce()
         return turn
+
+    def _suspended(self) -> str | None:
+        """The turn that a pause has stopped."""
+        open_turns = self.transcript.turns.values() if self.paused and not self.running else ()
+        return next((t.id for t in open_turns if t.status == "waiting" and t.started_at), None)
 
     async def reset(self) -> str:
         """Begin another conversation; mail and tasks stay as they are."""
@@ -210,8 +242,19 @@ class Session:
         """Summarise older history now; tokens of history before and after."""
         if await self._in_turn():
             raise Refused("busy", f"session {self.id} is in a turn", hint="wait until it ends")
+        paused = Refused("paused", f"session {self.id} is paused", hint="clawd resume goes on")
+        if self.paused:
+            raise paused
         before = self.transcript.tokens()
-        await self._runner.compact()
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._compaction = work = group.create_task(self._runner.compact())
+        except* ClawdError as failed:
+            raise failed.exceptions[0] from None
+        finally:
+            self._compaction = None
+        if work.cancelled():
+            raise paused
         return before, self.transcript.tokens()
 
     def configure(self, settings: SessionSettings) -> None:
@@ -255,12 +298,16 @@ class Session:
         """Run a turn in a task of its own, which can be cancelled without the session's."""
         try:
             async with asyncio.TaskGroup() as group:
-                self._task = group.create_task(self._runner.run(turn))
+                self._task = work = group.create_task(self._runner.run(turn))
         except asyncio.CancelledError:
             await self._runner.suspended(turn)
             raise
         if self._stopped_by:
             await self._runner.cancelled(turn, self._stopped_by)
+        elif work.cancelled():
+            await self._runner.suspended(turn)
+            for envelope in self._asking_for(turn):
+                self._services.bus.publish(envelope)
 
     def _try_again_later(self, turn: TurnRecord, refused: BaseException) -> None:
         """The disk took nothing: what asked for the turn is still there, and asks once more."""
@@ -268,17 +315,20 @@ class Session:
         seconds = min(60.0, 2.0**self._refusals)
         text = f"a turn of {self.id} waits {seconds:g} s for the disk: {refused}"
         self._services.emit(Notice(session=self.id, code="storage", text=text, level="error"))
-        if turn.id in self.transcript.turns or turn.trigger.kind == "user":
-            waiting = [turn_envelope(turn, self.id)]
-        else:
-            kind: Kind = "task" if turn.trigger.kind == "task" else "message"
-            waiting = [Envelope(i, kind, self.id, turn.lineage) for i in turn.trigger.ids]
+        waiting = self._asking_for(turn)
 
         async def publish() -> None:
             for envelope in waiting:
                 self._services.bus.publish(envelope)
 
         self._services.clock.later(seconds, publish)
+
+    def _asking_for(self, turn: TurnRecord) -> list[Envelope]:
+        """What asks for this turn again: itself, once it is in the transcript."""
+        if turn.id in self.transcript.turns or turn.trigger.kind == "user":
+            return [turn_envelope(turn, self.id)]
+        kind: Kind = "task" if turn.trigger.kind == "task" else "message"
+        return [Envelope(i, kind, self.id, turn.lineage) for i in turn.trigger.ids]
 
     async def drained(self, seconds: float) -> bool:
         """Wait until the running turn has ended; False when that takes too long.

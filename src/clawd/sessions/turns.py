@@ -57,11 +57,12 @@ class TurnRunner:
         """Whether the running turn has said its last word."""
         self._answers: list[SessionMessage] = []
         self._run: Turn | None = None
+        self._stopped = False
 
     async def run(self, turn: TurnRecord) -> None:
         """Run an open turn of the transcript, and settle what comes of it."""
         async with self._services.gate.slot() as slot:
-            self.settling, self._run = False, None
+            self.settling, self._run, self._stopped = False, None, False
             started = await self._started(turn)
             if started is None:
                 return
@@ -75,6 +76,10 @@ class TurnRunner:
                 outcome = Failed(ClawdError("internal_error", f"{type(error).__name__}: {error}"))
             self.settling = True
             await self._ending.settle(started, caller, run, outcome)
+
+    def stop(self) -> None:
+        """The turn is about to be cancelled for good: it will not go on later."""
+        self._stopped = True
 
     async def cancelled(self, turn: TurnRecord, by: str) -> None:
         """The turn was stopped for good."""
@@ -138,6 +143,7 @@ class TurnRunner:
                 source=turn.trigger.source,
                 trigger_ids=turn.trigger.ids,
                 attempt=turn_now.attempt,
+                resumed=known,
             )
         )
         return turn_now
@@ -270,6 +276,7 @@ class TurnRunner:
             turn.usage or Usage(),
             calls_made(said),
             sum(m.role == "assistant" for m in said),
+            lambda: not self._stopped,
         )
         return self._caller(turn, run, slot), run
 

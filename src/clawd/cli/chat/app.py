@@ -32,6 +32,13 @@ from clawd.cli.output import wants_colour
 from clawd.errors import ClawdError, DaemonUnreachable, Invalid
 
 LEAVE_SECONDS = 2.0
+_CHANGES = frozenset(
+    {
+        "run_finished", "run_failed", "run_suspended", "session_message", "session_changed",
+        "task_updated",
+    }
+)  # fmt: skip
+"""Events after which the status line may be another."""
 
 
 def talk(invocation: Invocation, session: JSON, *, new: bool) -> int:
@@ -106,7 +113,7 @@ class Chat:
         for block in blocks:
             self.screen.write(self.render.block(block, self.screen.size.columns) + "\n")
         self._show(lines_of(event, self.view))
-        if event.get("event") in ("run_finished", "run_failed", "session_message", "task_updated"):
+        if event.get("event") in _CHANGES or event.get("code") in ("paused", "resumed"):
             self._refresh()
         self.screen.redraw()
 

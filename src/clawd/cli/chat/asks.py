@@ -35,10 +35,13 @@ def reset(desk: Desk) -> list[Line]:
 def prompt(desk: Desk, text: str, mode: str) -> list[Line]:
     """Say something to the session; it is shown when its turn begins."""
     try:
-        desk.client.post(f"{desk.path}/prompt", {"text": text, "mode": mode})
+        accepted = desk.client.post(f"{desk.path}/prompt", {"text": text, "mode": mode})
     except ClawdError as problem:
         problem.message = f"not sent: {problem.message}"
         raise
+    if accepted.get("paused"):
+        waits = f"{desk.session} is paused: your line waits until /resume"
+        return [said(f"{desk.view.mark('!')} {waits}", "yellow")]
     return [said(f"{desk.view.mark('>')} {text}", "cyan")] if mode == "steer" else []
 
 

@@ -51,6 +51,8 @@ def lines_of(event: JSON, view: View) -> list[Line]:
 
 def _run_started(event: JSON, view: View) -> list[Line]:
     text, trigger = str(event.get("input_message", "")), event.get("trigger", "")
+    if trigger == "user" and event.get("resumed"):
+        return [((f"{view.mark('▸')} ", "cyan"), (f"goes on: {one_line(text, 100)}", "cyan"))]
     if trigger == "user":
         return [((f"{view.mark('>')} ", "cyan"), (clean(text), "bold"))]
     source = event.get("source") or ""
@@ -82,6 +84,11 @@ def _run_failed(event: JSON, view: View) -> list[Line]:
     if error.get("hint"):
         lines.append((("  " + clean(str(error["hint"])), "dim"),))
     return lines
+
+
+def _run_suspended(event: JSON, view: View) -> list[Line]:
+    text = "the turn stands still; it goes on when the session does"
+    return [((f"{view.mark('■')} ", "yellow"), (text, "yellow"))]
 
 
 def _tool_started(event: JSON, view: View) -> list[Line]:
@@ -263,6 +270,7 @@ def _missed(event: JSON, view: View) -> list[Line]:
 _HERE = {
     "run_started": _run_started,
     "run_failed": _run_failed,
+    "run_suspended": _run_suspended,
     "tool_call_start": _tool_started,
     "tool_call_progress": _tool_progress,
     "tool_call_end": _tool_ended,

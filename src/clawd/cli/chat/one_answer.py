@@ -99,6 +99,8 @@ def answer(
     path = f"/api/sessions/{quoted(session)}"
     turn = client.post(f"{path}/prompt", {"text": text, "new": new})
     got = Answer(session)
+    if turn.get("paused"):
+        out.note(f"{session} is paused: the line waits for clawd resume")
     if turn.get("ahead"):
         out.detail(f"{turn['ahead']} turns come first")
 
@@ -114,6 +116,8 @@ def answer(
                 if form == "stream-json":
                     out.document(event)
                 got.take(event)
+                if event.get("event") == "run_suspended":
+                    out.note("the turn stands still; it goes on after clawd resume, or a restart")
                 if max_cost is not None and got.spent > max_cost and not got.over:
                     cancel()
                     out.note(f"the cost passed the limit: ${got.spent:.4f}; the turn was stopped")

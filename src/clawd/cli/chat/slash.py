@@ -233,6 +233,22 @@ def compact(desk: Desk, argument: str) -> list[Line]:
     return [said(f"history: {count(found['before'])} tokens before, {count(found['after'])} now")]
 
 
+def pause(desk: Desk, argument: str) -> list[Line]:
+    """Stop the present session, or ``all``, until /resume."""
+    every = argument.strip() == "all"
+    done = desk.client.post("/api/pause", {} if every else {"session": desk.session})
+    whom = "every session" if every else desk.session
+    turns = len(done["turns"])
+    return [said(f"{whom} is paused{f', {turns} turns stopped' if turns else ''}; /resume goes on")]
+
+
+def resume(desk: Desk, argument: str) -> list[Line]:
+    """Let the present session go on, or ``all``."""
+    every = argument.strip() == "all" or desk.client.get("/api/status")["paused"]["all"]
+    done = desk.client.post("/api/resume", {} if every else {"session": desk.session})
+    return [said(f"going on: {', '.join(done['sessions'][:8])}" if done["sessions"] else "it goes")]
+
+
 def export(desk: Desk, argument: str) -> list[Line]:
     """The present conversation as a Markdown file, readable by its owner alone."""
     path = Path(argument.strip() or f"{desk.session}.md").expanduser()
@@ -273,6 +289,8 @@ COMMANDS: dict[str, tuple[str, str, Handler | None]] = {
     "memory": ("", "the session's MEMORY.md", memory),
     "identity": ("[FILE]", "IDENTITY, SOUL, USER or MEMORY", identity),
     "compact": ("", "summarise older history now", compact),
+    "pause": ("[all]", "stop this session, or all, until /resume", pause),
+    "resume": ("[all]", "go on where /pause stopped", resume),
     "verbose": ("", "tool detail on or off", None),
     "export": ("[FILE]", "write the conversation as Markdown", export),
 }

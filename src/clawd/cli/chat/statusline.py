@@ -20,15 +20,17 @@ class Standing:
     unread: int = 0
     tasks: int = 0
     seconds: float = 0.0
+    paused: bool = False
 
 
 def status_line(now: Standing, columns: int) -> str:
     """As in ``default · offline · 12.4k/128k 10% · $0.06 · ✉2 · ⚙1 · 15m``.
 
-    Session, model and unread mail stay when the others have gone; then the line is cut.
+    Session, "paused", model and unread mail stay when the others have gone; then it is cut.
     """
     parts = [
         (True, one_line(now.session)),
+        (True, "paused" if now.paused else ""),
         (True, one_line(now.model)),
         (False, _context(now.used, now.window)),
         (False, money(now.cost)),

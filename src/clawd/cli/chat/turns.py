@@ -64,9 +64,10 @@ class Turns:
                 return blocks.feed(str(event.get("content", "")))
             case "text_message_end":
                 return self._ended(event)
-            case "run_finished" | "run_failed":
+            case "run_finished" | "run_failed" | "run_suspended":
                 self.queued.pop(run, None)
-                self._ended_runs.append(run)
+                if event["event"] != "run_suspended":
+                    self._ended_runs.append(run)
                 rest = [block for open_ in self._blocks.values() for block in open_.finish()]
                 self._blocks.clear()
                 if run == self.running:
@@ -111,4 +112,5 @@ class Turns:
             unread=self._mail,
             tasks=self._tasks,
             seconds=now - self.opened,
+            paused=self._known.get("status") == "paused",
         )

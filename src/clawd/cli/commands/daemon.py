@@ -88,6 +88,12 @@ def show(out: Output, status: JSON) -> None:
     if status.get("offline"):
         parts.append((" · offline model", "yellow"))
     out.line(*parts)
+    paused = status.get("paused") or {}
+    if paused.get("all"):
+        out.line(("  paused: ", "yellow"), "every session; clawd resume goes on")
+    elif paused.get("sessions"):
+        names = ", ".join(paused["sessions"])
+        out.line(("  paused: ", "yellow"), f"{names}; clawd resume goes on")
     for problem in configuration.get("problems", []):
         out.line(("  config: ", "yellow"), _text(problem))
     for provider in status.get("providers", []):

@@ -61,3 +61,5 @@ def send(
         out.line(str(answer.get("content", "")))
     else:
         out.line(f"sent {sent['id']} to {session} ({sent.get('state') or 'stored'})")
+        if sent.get("targetStatus") == "paused":
+            out.note(f"{session} is paused: the message waits for clawd resume")

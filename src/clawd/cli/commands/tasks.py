@@ -196,6 +196,8 @@ def delegate(
         invocation.out.document(made)
     else:
         invocation.out.line(f"{made['id']} {made['status']} -> {session}")
+    if made.get("targetStatus") == "paused":
+        invocation.out.note(f"{session} is paused: the task waits for clawd resume")
     return 0
 
 
