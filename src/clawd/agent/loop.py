@@ -101,8 +101,7 @@ async def run_turn(
             turn.repetition.check(turn.id)
         raise GuardRefused(
             "guard_model_calls_per_turn",
-            f"this turn made {turn.max_model_calls} model calls; "
-            f"the limit is {turn.max_model_calls}",
+            f"this turn reached its limit of {turn.max_model_calls} model calls",
             limit=turn.max_model_calls,
             value=turn.max_model_calls,
             scope=f"turn {turn.id}",

@@ -65,6 +65,7 @@ class Session:
         self._stopped_by = ""
         self._steers: list[TurnRecord] = []
         self._leaving = False
+        self._taking = 0
         self._going = asyncio.Event()
         self._going.set()
         self._compaction: asyncio.Task[None] | None = None
@@ -125,7 +126,7 @@ class Session:
 
     def queue(self) -> int:
         """How many requests wait."""
-        return len(self._inbox.waiting())
+        return len(self._inbox.waiting()) + self._taking
 
     def works_on(self, task_id: str) -> bool:
         """Whether the running turn is for this task."""
@@ -154,7 +155,11 @@ class Session:
             if self.paused:
                 self._inbox.put_back(envelope)
                 continue
-            asked = await self._intake.turn_for(envelope)
+            self._taking = 1
+            try:
+                asked = await self._intake.turn_for(envelope)
+            finally:
+                self._taking = 0
             if asked is not None:
                 await self._run(asked)
 
