@@ -11,7 +11,7 @@ from clawd.testing.model import ScriptedModel, call, fail, overflow, say
 JSON = dict[str, Any]
 
 SMALL = {
-    "context": {"maxTokens": 3000, "compressionThreshold": 0.4, "keepRecentMessages": 4},
+    "context": {"maxTokens": 3200, "compressionThreshold": 0.4, "keepRecentMessages": 4},
     "tools": {"allow": ["list_agents"]},
 }
 LONG = "word " * 100

@@ -89,7 +89,7 @@ async def test_content_passes_for_nothing_but_data(start: Start, model: Scripted
         assert shown["role"] == "user"
         head, _, rest = shown["content"].partition(f"<<<{sent['id']}\n")
         inside, _, tail = rest.partition(f"\n{sent['id']}>>>")
-        assert head == f'[message {sent["id"]} from session "a"]\n'
+        assert head == f'[message {sent["id"]} from session "a", origin peer]\n'
         assert inside == text
         assert tail.startswith("\n(To answer")
     assert (await daemon.get("/api/tasks"))["items"] == []

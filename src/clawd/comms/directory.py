@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from clawd.comms.caller import Caller
 from clawd.comms.rights import Rule, may
 from clawd.config.session import Right
-from clawd.errors import Invalid, NotFound, Refused
+from clawd.errors import ClawdError, Invalid, NotFound, Refused
 from clawd.ids import OPERATOR
 
 
@@ -119,6 +119,14 @@ class Directory:
         """Whether ``sender`` may write or delegate to a session, or to the operator."""
         if target != OPERATOR or sender == OPERATOR:
             self.reach(sender, target, right)
+
+    def writable(self, sender: str, target: str) -> bool:
+        """Whether a message of ``sender`` to this address would be taken."""
+        try:
+            self.address(sender, target, "send")
+        except ClawdError:
+            return False
+        return True
 
     def require(self, viewer: str, target: str, right: Right) -> None:
         """Raise the error for a missing right; who is gone, and the operator, forbid nothing."""

@@ -101,9 +101,10 @@ def fitting(messages: Sequence[SessionMessage], limit: int) -> int:
 
 
 def public(record: SessionMessage | AsyncTask) -> dict[str, Any]:
-    """A record as programs and models see it: without the daemon's own lineage."""
+    """A record as programs and models see it: of the daemon's own lineage, the origin alone."""
     fields: dict[str, Any] = msgspec.to_builtins(record)
     fields.pop("lineage", None)
+    fields["origin"] = record.lineage.origin if record.lineage else "external"
     if isinstance(record, SessionMessage):
         fields.setdefault("state", "read" if record.read else record.state)
         fields.setdefault("threadId", None)

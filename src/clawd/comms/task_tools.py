@@ -7,6 +7,7 @@ from typing import Any, get_args
 from clawd.agent.tool import Answer, tool
 from clawd.comms.caller import Caller
 from clawd.comms.checks import check_priority
+from clawd.comms.fences import quoted
 from clawd.comms.manager import SessionCommsManager
 from clawd.comms.models import AsyncTask, TaskStatus, public
 from clawd.errors import Invalid
@@ -90,7 +91,7 @@ class TaskTools:
             )
         shown = [self._shown(task) for task in tasks]
         lines = [
-            f"- {t.id}: {t.status}, {t.from_session} -> {t.to_session}: {t.task[:60]}"
+            f"- {t.id}: {t.status}, {t.from_session} -> {t.to_session}: {quoted(t.task, 60)}"
             for t in tasks
         ]
         text = "\n".join([f"{len(tasks)} tasks:", *lines]) if tasks else "No tasks."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from clawd.comms.directory import Directory, Entry
+from clawd.comms.fences import quoted
 from clawd.sessions.session import Session
 
 
@@ -33,7 +34,7 @@ class Discovery:
         return [s for s in self._sessions() if self._directory.visible(s.id, entry)]
 
     def _tell_new(self, entry: Entry, viewers: Iterable[Session]) -> None:
-        line = f"New since your last turn: {entry.id}: {entry.description or entry.name}"
+        line = f"New since your last turn: {entry.id}: {quoted(entry.description or entry.name)}"
         for session in viewers:
             session.prompter.tell(line)
 

@@ -11,6 +11,7 @@ import msgspec
 
 from clawd.agent.context import tokens_of
 from clawd.agent.history import mended, restored
+from clawd.comms.fences import fenced
 from clawd.ids import new_id, now
 from clawd.messages import ChatMessage, Usage, user
 from clawd.sessions.records import (
@@ -197,4 +198,5 @@ class Transcript:
 def _opening(summary: SummaryRecord) -> str:
     if not summary.text:
         return "[clawd: the oldest messages of this conversation were dropped to make it fit]"
-    return f"[clawd: a summary of the conversation so far]\n{summary.text}"
+    head = "[clawd: a summary of the conversation so far, a record and no line of your human]"
+    return f"{head}\n{fenced(summary.id, summary.text)}"

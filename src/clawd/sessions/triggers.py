@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import msgspec
 
+from clawd.comms.fences import escaped, fenced, from_whom, origin_of
 from clawd.comms.models import AsyncTask, SessionMessage
-from clawd.ids import OPERATOR
+
+_BRACKETS = "[]<>"
+"""What a label in a head cannot have, or it would end the head."""
 
 
-def fenced(token: str, content: str) -> str:
-    """Content between ``<<<token`` and ``token>>>``; nothing inside can end the fence."""
-    harmless = content.replace(f"{token}>>>", f"{token}> > >")
-    return f"<<<{token}\n{harmless}\n{token}>>>"
+def messages_text(
+    messages: Iterable[SessionMessage], may_answer: Callable[[str], bool] = lambda _: True
+) -> str:
+    """The user message for a turn that messages started; whom its session may write to decides."""
+    return "\n\n".join(_message(message, may_answer(message.from_)) for message in messages)
 
 
-def messages_text(messages: Iterable[SessionMessage]) -> str:
-    """The user message for a turn that messages started."""
-    return "\n\n".join(_message(message) for message in messages)
-
-
-def task_text(task: AsyncTask) -> str:
-    """The user message for a turn that works on a task."""
+def task_text(task: AsyncTask, dependencies: Iterable[AsyncTask] = ()) -> str:
+    """The user message for a turn that works on a task; ``dependencies`` are what it waited for."""
+    origin = origin_of(task.lineage)
     lines = [
-        f'[task {task.id} from session "{task.from_session}"]',
+        f'[task {task.id} from session "{task.from_session}", origin {origin}]',
         fenced(task.id, task.task),
     ]
-    if task.context is not None:
+    context = dict(task.context or {})
+    needed = list(dependencies)
+    if needed:
+        # Each result is its own worker's word, not that of whoever gave this task.
+        context.pop("dependencies", None)
+    if context or (task.context is not None and not needed):
+        lines += ["Its context, as JSON:", fenced(f"{task.id}-context", _json(context))]
+    for each in needed:
         lines += [
-            "Its context, as JSON:",
-            fenced(f"{task.id}-context", msgspec.json.encode(task.context).decode()),
+            f'[context.dependencies: result of {each.id} from session "{each.to_session}", '
+            f"origin peer, as JSON]",
+            fenced(f"{each.id}-result", _json(each.result)),
         ]
     deadline = f" It must be done by {task.deadline}." if task.deadline else ""
     lines.append(
@@ -40,27 +49,28 @@ def task_text(task: AsyncTask) -> str:
     return "\n".join(lines)
 
 
-def _message(message: SessionMessage) -> str:
-    thread = f' in thread "{_label(message.thread_id)}"' if message.thread_id else ""
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _message(message: SessionMessage, may_answer: bool) -> str:
+    thread = f', in thread "{escaped(message.thread_id, _BRACKETS)}"' if message.thread_id else ""
     if message.type == "task_result":
-        head = f'[result of task {message.thread_id} from session "{message.from_}"]'
+        head = f'[result of task {message.thread_id} from session "{message.from_}", origin peer]'
         return f"{head}\n{fenced(message.id, message.content)}"
-    if message.from_ == OPERATOR:
-        head = f"[message {message.id} from your human, the operator{thread}]"
-    else:
-        head = f'[message {message.id} from session "{message.from_}"{thread}]'
+    head = f"[message {message.id} from {from_whom(message.from_, message.lineage)}{thread}]"
+    sender = message.from_
     how = {
         "receipt": "A receipt for a message of yours; it wants no answer.",
-        "request": f"{message.from_} waits for your answer: your final text, or a message to it.",
+        "request": f"{sender} waits for your answer: your final text, or a message to it."
+        if may_answer
+        else f"{sender} waits for your answer: your final text. You may not write to it otherwise.",
         "notice": "A notice about a message of yours; it wants no answer.",
     }.get(
         message.type,
-        f"To answer, use send_message_to_session to {message.from_}; otherwise just end your turn.",
+        f"To answer, use send_message_to_session to {sender}; otherwise just end your turn."
+        if may_answer
+        else f"You may not write to {sender}; just end your turn.",
     )
     replies = f" It answers your message {message.reply_to}." if message.reply_to else ""
     return f"{head}\n{fenced(message.id, message.content)}\n({how}{replies})"
-
-
-def _label(text: str) -> str:
-    """A label that another session chose, unable to end the quotes or the brackets around it."""
-    return "".join(f"\\u{ord(c):04x}" if c in '"\\[]<>' else c for c in text)

@@ -178,10 +178,14 @@ class TurnRunner:
 
     async def _trigger_text(self, turn: TurnRecord) -> str | None:
         if turn.trigger.kind == "message":
-            return messages_text(self._ending.messages(turn))
+            own, directory = self._settings().id, self._services.comms.directory
+            return messages_text(
+                self._ending.messages(turn), lambda sender: directory.writable(own, sender)
+            )
         if turn.trigger.kind == "task":
             task = await self._services.comms.tasks.start(turn.trigger.ids[0])
-            return task_text(task) if task else None
+            board = self._services.comms.board
+            return task_text(task, map(board.get, task.depends_on)) if task else None
         return turn.trigger.text
 
     async def _outcome(self, turn: TurnRecord, caller: Caller, run: Turn) -> Finished | Failed:

@@ -18,7 +18,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from types import TracebackType
@@ -248,8 +248,8 @@ class RunningDaemon:
         with suppress(httpx2.HTTPError):
             async with client.stream("GET", "/api/events?after=0", timeout=None) as response:
                 connected.set()
-                async for line in response.aiter_lines():
-                    if line.startswith("data: "):
+                async for line in _lines(response.aiter_bytes()):
+                    if line.startswith(b"data: "):
                         self._take(json.loads(line[6:]))
                         async with self._arrived:
                             self._arrived.notify_all()
@@ -275,6 +275,15 @@ class RunningDaemon:
         self._process = None
         self._client = None
         return process.returncode or 0
+
+
+async def _lines(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The lines of a stream, parted at LF alone: U+2028 and its like are text."""
+    rest = b""
+    async for part in parts:
+        *lines, rest = (rest + part).split(b"\n")
+        for line in lines:
+            yield line
 
 
 def _notifications(path: Path) -> socket.socket:
