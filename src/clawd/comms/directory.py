@@ -12,6 +12,9 @@ from clawd.config.session import Right
 from clawd.errors import ClawdError, Invalid, NotFound, Refused
 from clawd.ids import OPERATOR
 
+_REMEMBERED = 100_000
+"""How many entries of views are remembered, of all viewers together."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -39,16 +42,20 @@ class Directory:
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
+        self._views: dict[str, list[Entry]] = {}
+        self._viewed = 0
 
     def put(self, entry: Entry) -> Entry | None:
         """Add or change a session; what was there before."""
         before = self._entries.get(entry.id)
         self._entries[entry.id] = entry
+        self._forget_views()
         return before
 
     def remove(self, session_id: str) -> None:
         """Forget a session."""
         self._entries.pop(session_id, None)
+        self._forget_views()
 
     def get(self, session_id: str) -> Entry | None:
         """A session by id, whoever asks."""
@@ -82,11 +89,25 @@ class Directory:
         words = (query or "").casefold().split()
         return [
             entry
-            for entry in self._entries.values()
-            if self.visible(viewer, entry)
-            and (not capability or _offers(entry, capability))
+            for entry in self._view(viewer)
+            if (not capability or _offers(entry, capability))
             and all(word in _text(entry) for word in words)
         ]
+
+    def _view(self, viewer: str) -> list[Entry]:
+        """All that ``viewer`` may see; remembered, for every prompt names them."""
+        view = self._views.get(viewer)
+        if view is None:
+            view = [entry for entry in self._entries.values() if self.visible(viewer, entry)]
+            if self._viewed + len(view) > _REMEMBERED:
+                self._forget_views()
+            self._views[viewer] = view
+            self._viewed += len(view)
+        return view
+
+    def _forget_views(self) -> None:
+        self._views.clear()
+        self._viewed = 0
 
     def reach(self, sender: str, target: str, right: Right = "send") -> Entry:
         """The session that ``sender`` may write or delegate to; the error says why not.
