@@ -3,8 +3,9 @@
     python benchmarks/endpoint.py
 
 The first line on stdout is the base URL. The model name says what it does: ``text-32`` streams an
-answer of 32 tokens; ``tools-5`` calls a tool in five replies, one call each, before that answer.
-Which tool, and with what arguments, is the name after a second dash: ``tools-5-noop``.
+answer of 32 tokens; ``slow-32`` sends the tokens one by one, two milliseconds apart; ``tools-5``
+calls a tool in five replies, one call each, before that answer. Which tool is the name after a
+second dash: ``tools-5-noop``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -46,13 +48,18 @@ def _delta(delta: dict[str, Any], finish: str | None = None) -> bytes:
 
 
 def _whole(middle: bytes, finish: str) -> bytes:
+    return _start() + middle + _end(finish)
+
+
+def _start() -> bytes:
+    return _HEAD + _delta({"role": "assistant", "content": ""})
+
+
+def _end(finish: str) -> bytes:
     usage = {"prompt_tokens": 100, "completion_tokens": TOKENS, "total_tokens": 100 + TOKENS}
     end = b"data: [DONE]\n\n"
     return b"".join(
         (
-            _HEAD,
-            _delta({"role": "assistant", "content": ""}),
-            middle,
             _delta({}, finish),
             _event(choices=[], usage=usage),
             b"%x\r\n%s\r\n0\r\n\r\n" % (len(end), end),
@@ -60,7 +67,11 @@ def _whole(middle: bytes, finish: str) -> bytes:
     )
 
 
-TEXT = _whole(b"".join(_delta({"content": f"tok{n} "}) for n in range(TOKENS)), "stop")
+_PARTS = [_delta({"content": f"tok{n} "}) for n in range(TOKENS)]
+TEXT = _whole(b"".join(_PARTS), "stop")
+SLOW = [_start(), *_PARTS, _end("stop")]
+APART = 0.002
+"""Seconds between the parts of a slow answer."""
 
 
 @functools.cache
@@ -74,10 +85,12 @@ def _call(tool: str, number: int) -> bytes:
     return _whole(_delta({"tool_calls": [call]}), "tool_calls")
 
 
-def answer(body: bytes) -> bytes:
-    """The whole response to a request."""
+def answer(body: bytes) -> bytes | list[bytes]:
+    """The whole response to a request, or its parts that go out one by one."""
     asked = _decoder.decode(body)
     kind, _, rest = asked.model.partition("-")
+    if kind == "slow":
+        return SLOW
     if kind != "tools":
         return TEXT
     count, _, tool = rest.partition("-")
@@ -112,7 +125,17 @@ class Connection(asyncio.Protocol):
                 return
             body = self._data[end + 4 : end + 4 + length]
             self._data = self._data[end + 4 + length :]
-            self._transport.write(answer(body))
+            parts = answer(body)
+            if isinstance(parts, bytes):
+                self._transport.write(parts)
+            else:
+                self._trickle(iter(parts))
+
+    def _trickle(self, parts: Iterator[bytes]) -> None:
+        part = next(parts, None)
+        if part is not None and self._transport is not None:
+            self._transport.write(part)
+            asyncio.get_running_loop().call_later(APART, self._trickle, parts)
 
 
 async def _serve() -> None:

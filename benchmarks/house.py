@@ -32,7 +32,7 @@ def make_home(home: Path, url: str, sessions: dict[str, str], **limits: int) -> 
         "apiKey": "sk-0123456789abcdef",
         "availableModels": sorted(set(sessions.values())),
         "defaultModel": next(iter(sessions.values())),
-        "maxConcurrency": 256,
+        "maxConcurrency": 1024,
     }
     entries: dict[str, Any] = {}
     for number, (name, model) in enumerate(sessions.items()):
@@ -44,7 +44,7 @@ def make_home(home: Path, url: str, sessions: dict[str, str], **limits: int) -> 
         folder = home / "workspaces" / name
         folder.mkdir(parents=True)
         (folder / "SOUL.md").write_text(SOUL)
-    raised = {"maxTurns": 256, "maxAutonomousTurnsPerHour": 1_000_000, "sendsPerMinute": 1_000_000}
+    raised = {"maxTurns": 1024, "maxAutonomousTurnsPerHour": 1_000_000, "sendsPerMinute": 1_000_000}
     config = {
         "providerTemplates": {"endpoint": template},
         "sessions": entries,

@@ -21,11 +21,12 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 import msgspec
+from report import ABSENT, peers, percentile, point, size
 
 from clawd.storage.jsonl import Log
 from clawd.storage.writer import Writer
 
-ROUNDS = 3
+ROUNDS = size(3, 1)
 Append = Callable[[bytes], Awaitable[None]]
 
 
@@ -150,11 +151,6 @@ def load_rates(folder: Path, lines: int) -> dict[str, float]:
     return best
 
 
-def percentile(values: list[float], share: float) -> float:
-    """The value that this share of all lies below."""
-    return sorted(values)[int(len(values) * share)]
-
-
 async def measure(folder: Path) -> list[tuple[str, str, str]]:
     """Every row: what, figure, in proportion to its floor."""
     writer = Writer()
@@ -173,15 +169,23 @@ async def measure(folder: Path) -> list[tuple[str, str, str]]:
     await latencies(ours, 200)
     await latencies(bare.append, 200)
     for _ in range(ROUNDS):
-        for floor, part in zip((syncs, both), sync_floor(folder, 2000), strict=True):
+        for floor, part in zip((syncs, both), sync_floor(folder, size(2000, 20)), strict=True):
             floor += part
-        alone += await latencies(ours, 2000)
-        bare_alone += await latencies(bare.append, 2000)
-        for writers, each in ((10, 1000), (100, 400)):
+        alone += await latencies(ours, size(2000, 20))
+        bare_alone += await latencies(bare.append, size(2000, 20))
+        for writers, each in ((1, 1000), (10, 1000), (100, 400)):
+            each = size(each, 2)
             rates.setdefault(f"clawd {writers}", []).append(await rate(ours, writers, each))
             rates.setdefault(f"bare {writers}", []).append(await rate(bare.append, writers, each))
+        store = await asyncio.to_thread(peers, "redis", str(folder))
+        if store:
+            rates.setdefault("redis", []).append(store["rate"])
     bare.close()
     await writer.close()
+    for name, values in rates.items():
+        side, _, writers_at_once = name.partition(" ")
+        if writers_at_once:
+            point("lines a second", side, int(writers_at_once), statistics.median(values))
     sync, one = statistics.median(syncs), statistics.median(both)
     middle = {name: statistics.median(values) for name, values in rates.items()}
     rows = [
@@ -203,7 +207,16 @@ async def measure(folder: Path) -> list[tuple[str, str, str]]:
                 f"{ours_now / bare_now:.2f} of bare; {ours_now * one:.1f} x one by one",
             )
         )
-    loads = await asyncio.to_thread(load_rates, folder, 100_000)
+    if "redis" in middle:
+        against = [c / r for c, r in zip(rates["clawd 100"], rates["redis"], strict=True)]
+        share = f"clawd is {statistics.median(against):.1f} x that (goal 5)"
+        rows.append(
+            ("Redis, AOF always, redis-py, 100 writers", f"{middle['redis']:,.0f} lines/s", share)
+        )
+    else:
+        rows.append(("Redis, AOF always, redis-py, 100 writers", ABSENT, ""))
+    lines = size(100_000, 1000)
+    loads = await asyncio.to_thread(load_rates, folder, lines)
     rows.append(("load, msgspec decode_lines (floor)", f"{loads['msgspec']:,.0f} lines/s", "1"))
     rows.append(("load, json.loads", f"{loads['json']:,.0f} lines/s", ""))
     rows.append(
@@ -227,7 +240,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=where, prefix=".log-benchmark-") as folder:
         rows = asyncio.run(measure(Path(folder)))
     print(f"Lines of {len(LINE)} bytes, {ROUNDS} rounds, {os.cpu_count()} processors.\n")
-    print("| what | figure | in proportion |\n|---|---|---|")
+    print("| what | figure | in proportion |\n| --- | --- | --- |")
     for row in rows:
         print("| " + " | ".join(row) + " |")
 

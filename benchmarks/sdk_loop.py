@@ -34,6 +34,10 @@ class SdkLoop:
         self._client: Any = openai.AsyncOpenAI(base_url=url, api_key="sk-0123456789abcdef")
         self._histories: dict[str, list[Any]] = {}
 
+    def remember(self, session: str, messages: list[Any]) -> None:
+        """Begin a session with a history."""
+        self._histories[session] = [{"role": "system", "content": SYSTEM}, *messages]
+
     async def turn(self, session: str, model: str, text: str) -> str:
         """One turn of a session: stream, run tools, append, until there is nothing to call."""
         messages = self._histories.setdefault(session, [{"role": "system", "content": SYSTEM}])

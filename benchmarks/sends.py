@@ -21,14 +21,16 @@ from pathlib import Path
 
 from house import House, make_home, running
 from log import LINE, BareGroupCommit, sync_floor
-from report import percentile, processors, ratio, table
+from report import ABSENT, peers, percentile, point, processors, ratio, size, table
 
 from clawd.agent.tool import bind
+from clawd.bus.memory import MemoryBus
+from clawd.bus.port import Envelope
 from clawd.comms.caller import Caller
 from clawd.comms.tools import MessageTools
 from clawd.lineage import begin
 
-ROUNDS = 5
+ROUNDS = size(5, 1)
 SENDERS = 100
 Write = Callable[[int], Awaitable[object]]
 
@@ -92,13 +94,14 @@ async def rates(house: House, bare: BareGroupCommit, folder: Path) -> str:
     sync: list[float] = []
     found: dict[tuple[str, int], list[float]] = {}
     times: dict[tuple[str, int], list[float]] = {}
-    cases = ((1, 400), (10, 100), (100, 20))
+    cases = tuple((writers, size(each, 2)) for writers, each in ((1, 400), (10, 100), (100, 20)))
     for _ in range(ROUNDS):
         sync.append(statistics.median(sync_floor(folder, 400)[1]))
         for writers, each in cases:
             for name, write in (("clawd", send), ("bare", floor)):
                 rate, taken = await spread(write, writers, each)
                 found.setdefault((name, writers), []).append(rate)
+                point("messages a second", f"{name}", writers, rate)
                 times.setdefault((name, writers), []).extend(taken)
     one = statistics.median(sync)
     rows = [
@@ -129,13 +132,13 @@ async def lags(house: House, bare: BareGroupCommit) -> str:
     send = sender(house)
     cases: dict[str, Callable[[], Awaitable[object]] | None] = {
         "nothing else (floor)": None,
-        "ten bare group-commit writers (floor)": lambda: spread(floor, 10, 700),
-        "ten senders": lambda: spread(send, 10, 150),
+        "ten bare group-commit writers (floor)": lambda: spread(floor, 10, size(700, 20)),
+        "ten senders": lambda: spread(send, 10, size(150, 5)),
     }
     late: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(ROUNDS):
         for name, work in cases.items():
-            late[name] += await lag(work() if work is not None else None, 0.5)
+            late[name] += await lag(work() if work is not None else None, size(5, 1) / 10)
     rows = [
         (name, *(f"{percentile(values, share) * 1e3:.2f}" for share in (0.5, 0.99, 0.9999)))
         for name, values in late.items()
@@ -143,6 +146,64 @@ async def lags(house: House, bare: BareGroupCommit) -> str:
     return table(
         ("a timer of 1 ms is late while there run", "p50, ms", "p99, ms", "worst, ms"), rows
     )
+
+
+async def in_process(house: House) -> str:
+    """Whole messages and bare envelopes, beside autogen-core's, which keeps none."""
+    send = sender(house)
+    each = size(20, 2)
+    shares: dict[str, list[tuple[float, float]]] = {}
+    for _ in range(ROUNDS):
+        cpu = time.process_time()
+        rate, _ = await spread(send, SENDERS, each)
+        cpu = time.process_time() - cpu
+        shares.setdefault("clawd", []).append((rate, cpu / (SENDERS * each)))
+        shares.setdefault("bus", []).append(await envelopes())
+        if other := await asyncio.to_thread(peers, "sends"):
+            shares.setdefault("autogen", []).append((other["rate"], other["cpu"]))
+    rows: list[tuple[str, ...]] = []
+    for name, what, goal in (
+        ("autogen", "autogen-core, send_message, kept nowhere", ""),
+        ("clawd", "clawd, whole send, kept and delivered", "2"),
+        ("bus", "clawd, an envelope on the bus alone", "20"),
+    ):
+        if name not in shares:
+            rows.append((what, ABSENT, "", "", "", ""))
+            continue
+        rates, cpus = zip(*shares[name], strict=True)
+        proportions = ["", ""]
+        if name != "autogen" and "autogen" in shares:
+            rates_there, cpus_there = zip(*shares["autogen"], strict=True)
+            proportions = [f"{ratio(rates, rates_there):.2f}", f"{ratio(cpus_there, cpus):.2f}"]
+        rate, cpu = statistics.median(rates), statistics.median(cpus)
+        rows.append((what, f"{rate:,.0f}", f"{cpu * 1e6:.1f}", *proportions, goal))
+    head = (f"{SENDERS} senders at once", "a second", "CPU, µs", "of autogen's rate", "by CPU")
+    return table((*head, "goal"), rows)
+
+
+async def envelopes() -> tuple[float, float]:
+    """Envelopes a second from a hundred senders through the bus to their takers; CPU of one."""
+    bus, each = MemoryBus(), size(100, 2)
+    lineage = begin()
+
+    async def put(number: int) -> None:
+        for count in range(each):
+            bus.publish(Envelope(f"msg-{number}-{count}", "message", f"s-{number}", lineage))
+            if count % 10 == 9:
+                await asyncio.sleep(0)
+
+    async def take(number: int) -> None:
+        inbox = bus.register(f"s-{number}")
+        for _ in range(each):
+            await inbox.next()
+
+    cpu, wall = time.process_time(), time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        for number in range(SENDERS):
+            group.create_task(take(number))
+            group.create_task(put(number))
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    return SENDERS * each / wall, cpu / (SENDERS * each)
 
 
 def kept(home: Path) -> int:
@@ -160,6 +221,7 @@ async def measure(home: Path) -> None:
     async with running(home) as house:
         bare = BareGroupCommit(home / "bare.jsonl")
         print(await rates(house, bare, home), end="\n\n")
+        print(await in_process(house), end="\n\n")
         print(await lags(house, bare))
         bare.close()
         waiting = sum(house.daemon.comms.post.box(name).unread() for name in sessions)

@@ -24,11 +24,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pexpect
-from report import processors, ratio, table
+from house import make_home as make_model_home
+from report import endpoint, processors, ratio, size, table
 
-ROUNDS = 9
-STARTS = 7
-FEW, MANY = 3, 1000
+ROUNDS = size(9, 1)
+STARTS = size(5, 1)
+FEW, MANY = 3, size(1000, 20)
 CLAWD = (sys.executable, "-m", "clawd")
 _STATUS = b"GET /api/status HTTP/1.1\r\nHost: clawd\r\nConnection: close\r\n\r\n"
 
@@ -170,18 +171,54 @@ def commands(few: Path, many: Path) -> str:
     return table(("command", "ms", "of the floor"), rows)
 
 
+SCRIPT = """
+import openai
+answer = openai.OpenAI(base_url=%r, api_key="x").chat.completions.create(
+    model="text-32", messages=[{"role": "user", "content": "hi"}], stream=True)
+for chunk in answer:
+    for choice in chunk.choices:
+        print(choice.delta.content or "", end="")
+"""
+
+
+def prompts(home: Path) -> str:
+    """One prompt from the shell to its answer, beside a script that asks the endpoint itself."""
+    with endpoint() as url:
+        make_model_home(home, url, {"a": "text-32"})
+        with daemon(home):
+            cases = {
+                "a script that imports openai": (sys.executable, "-c", SCRIPT % url),
+                "clawd chat -p, the daemon running": (*CLAWD, "chat", "-s", "a", "-p", "hi"),
+            }
+            taken: dict[str, list[float]] = {name: [] for name in cases}
+            for number in range(ROUNDS + 2):
+                for name, arguments in cases.items():
+                    seconds = command(home, *arguments)()
+                    if number > 1:  # the daemon loads its model client with the first
+                        taken[name].append(seconds)
+    floor = taken["a script that imports openai"]
+    rows = [
+        (name, f"{statistics.median(values) * 1e3:.0f}", f"{ratio(values, floor):.2f}")
+        for name, values in taken.items()
+    ]
+    return table(("one prompt, from the shell to its answer", "ms", "of the script"), rows)
+
+
 def main() -> None:
-    """Measure in two temporary homes."""
+    """Measure in temporary homes."""
     where = sys.argv[1] if len(sys.argv) > 1 else "."
     print(f"{ROUNDS} rounds of commands, {STARTS} starts, {processors()}.\n")
     with (
         tempfile.TemporaryDirectory(dir=where, prefix=".few-") as few,
         tempfile.TemporaryDirectory(dir=where, prefix=".many-") as many,
+        tempfile.TemporaryDirectory(dir=where, prefix=".one-") as one,
     ):
         make_home(Path(few), FEW)
         make_home(Path(many), MANY)
         print(starts(Path(few), Path(many)), end="\n\n")
-        print(commands(Path(few), Path(many)))
+        print(commands(Path(few), Path(many)), end="\n\n")
+        print(prompts(Path(one)))
+        print("\nGoal: 0.2.")
 
 
 if __name__ == "__main__":

@@ -21,137 +21,175 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from report import processors, ratio, table
+from endpoint import TOKENS
+from report import endpoint, peers, point, processors, ratio, size, table
 from sdk_loop import SdkLoop
 
 HERE = Path(__file__).parent
-SESSIONS = 100
-TURNS = 200
+ROUNDS = size(3, 1)
 TOOL = {"clawd": "read_session_messages", "openai": "noop"}
-CASES = {
-    "text": f"no tool call, {TURNS} in sequence",
-    "tools": f"five tool calls, {TURNS} in sequence",
-    "at once": f"five tool calls, {SESSIONS} sessions at once",
-}
 Turn = Callable[[str, str], Awaitable[str]]
+Costs = dict[str, tuple[float, float]]
+"""CPU and wall seconds by case."""
 
 
-async def measure(turn: Turn) -> dict[str, tuple[float, float]]:
-    """CPU and wall seconds of a turn, by case. ``turn`` takes a session and the kind of model."""
+@dataclass(frozen=True)
+class Case:
+    """So many sessions, each so many turns, one turn after another or all sessions at once."""
 
-    async def one(session: str, kind: str) -> None:
-        text = await turn(session, kind)
-        assert text.startswith("tok0 "), text
+    name: str
+    model: str
+    sessions: int
+    turns: int
+    at_once: bool = False
+    goal: str = ""
+
+    @property
+    def count(self) -> int:
+        """All turns; a slow answer is counted by its tokens."""
+        return self.sessions * self.turns * (TOKENS if self.model.startswith("slow") else 1)
+
+
+HUNDRED, THOUSAND = size(100, 3), size(1000, 6)
+CASES = {
+    "text": Case("no tool call", "text-32", HUNDRED, 2, goal="0.30"),
+    "tools": Case("five tool calls", "tools-5", HUNDRED, 1, goal="0.35"),
+    "slow": Case("a token that trickles in", "slow-32", size(50, 2), 2, at_once=True, goal="0.25"),
+    "hundred": Case(f"one tool call, {HUNDRED} at once", "tools-1", HUNDRED, 4, at_once=True),
+    "thousand": Case(f"one tool call, {THOUSAND:,} at once", "tools-1", THOUSAND, 1, at_once=True),
+}
+
+
+async def measure(turn: Turn, models: dict[str, str]) -> Costs:
+    """What a turn of each case costs. ``turn`` takes a session and its model."""
+
+    async def some(session: str, model: str, turns: int) -> None:
+        for _ in range(turns):
+            text = await turn(session, model)
+            assert text.startswith("tok0 "), text
 
     found = {}
-    for kind in ("text", "tools"):
-        for number in range(10):
-            await one(f"warm-{kind}-{number}", kind)
-    for case in CASES:
-        kind = "text" if case == "text" else "tools"
-        names = [f"{case.replace(' ', '-')}-{n}" for n in range(SESSIONS)]
+    for name, model in models.items():
+        await some(f"warm-{name}", model, 10)
+    for case, what in CASES.items():
+        names = [f"{case}-{number}" for number in range(what.sessions)]
         gc.collect()
         cpu, wall = time.process_time(), time.perf_counter()
-        if case == "at once":
+        if what.at_once:
             async with asyncio.TaskGroup() as group:
                 for name in names:
-                    group.create_task(_twice(one, name, kind))
+                    group.create_task(some(name, models[case], what.turns))
         else:
-            for name in itertools.islice(itertools.cycle(names), TURNS):
-                await one(name, kind)
+            for name in itertools.islice(itertools.cycle(names), what.count):
+                await some(name, models[case], 1)
         found[case] = (
-            (time.process_time() - cpu) / TURNS,
-            (time.perf_counter() - wall) / TURNS,
+            (time.process_time() - cpu) / what.count,
+            (time.perf_counter() - wall) / what.count,
         )
     return found
 
 
-async def _twice(one: Callable[[str, str], Awaitable[None]], name: str, kind: str) -> None:
-    for _ in range(TURNS // SESSIONS):
-        await one(name, kind)
+def models_of(side: str) -> dict[str, str]:
+    """Which model each case asks, by case."""
+    return {
+        case: f"{what.model}-{TOOL[side]}" if what.model.startswith("tools") else what.model
+        for case, what in CASES.items()
+    }
 
 
-async def ours(url: str, folder: Path) -> dict[str, tuple[float, float]]:
+async def ours(url: str, folder: Path) -> Costs:
     """The clawd side."""
     from house import make_home, running  # noqa: PLC0415 - the other side does without
 
-    models = {"text": "text-32", "tools": f"tools-5-{TOOL['clawd']}"}
-    sessions = {f"warm-{kind}-{n}": models[kind] for kind in models for n in range(10)}
-    for case in CASES:
-        kind = "text" if case == "text" else "tools"
-        sessions |= {f"{case.replace(' ', '-')}-{n}": models[kind] for n in range(SESSIONS)}
+    models = models_of("clawd")
+    sessions = {f"warm-{case}": model for case, model in models.items()}
+    for case, what in CASES.items():
+        sessions |= {f"{case}-{number}": models[case] for number in range(what.sessions)}
     with tempfile.TemporaryDirectory(dir=folder, prefix=".turns-benchmark-") as home:
         make_home(Path(home), url, sessions)
         async with running(Path(home)) as house:
-            return await measure(lambda session, _: house.turn(session, "Please do the thing."))
+            return await measure(
+                lambda session, _: house.turn(session, "Please do the thing."), models
+            )
 
 
-async def theirs(url: str) -> dict[str, tuple[float, float]]:
+async def theirs(url: str) -> Costs:
     """The side of the documented loop."""
-    models = {"text": "text-32", "tools": f"tools-5-{TOOL['openai']}"}
     loop = SdkLoop(url)
     try:
         return await measure(
-            lambda session, kind: loop.turn(session, models[kind], "Please do the thing.")
+            lambda session, model: loop.turn(session, model, "Please do the thing."),
+            models_of("openai"),
         )
     finally:
         await loop.close()
 
 
-def run_side(side: str, url: str, folder: str) -> dict[str, tuple[float, float]]:
+def run_side(side: str, url: str, folder: str) -> Costs:
     """Measure one side in a process of its own."""
     command = [sys.executable, str(HERE / "turns.py"), "--side", side, url, folder]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=120)
-    found: dict[str, tuple[float, float]] = json.loads(done.stdout)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=240)
+    found: Costs = json.loads(done.stdout)
     return found
 
 
 def compare(folder: str, rounds: int) -> str:
-    """The table."""
-    endpoint = subprocess.Popen(
-        [sys.executable, str(HERE / "endpoint.py")], stdout=subprocess.PIPE, text=True
-    )
-    results: dict[str, list[dict[str, tuple[float, float]]]] = {"clawd": [], "openai": []}
-    try:
-        assert endpoint.stdout is not None
-        url = endpoint.stdout.readline().strip()
+    """The tables."""
+    results: dict[str, list[Costs]] = {"clawd": [], "openai": []}
+    others: list[dict[str, Costs]] = []
+    with endpoint() as url:
         for number in range(rounds):
             # The order changes, so that neither side always has the warmer machine.
             for side in ("clawd", "openai") if number % 2 else ("openai", "clawd"):
                 results[side].append(run_side(side, url, folder))
-    finally:
-        endpoint.terminate()
-        endpoint.wait()
+            others.append(peers("turns", url) or {})
+    rows = [row for case, what in CASES.items() for row in _rows(what, _pairs(results, case))]
+    head = ("a turn", "", "clawd", "openai loop", "clawd / openai", "goal")
+    for case, sessions in (("hundred", HUNDRED), ("thousand", THOUSAND)):
+        for side in results:
+            rate = statistics.median(1 / found[case][1] for found in results[side])
+            point("turns a second", side, sessions, rate)
+    rates = [found["hundred"][1] / found["thousand"][1] for found in results["clawd"]]
+    kept = f"clawd's rate at {THOUSAND:,} is {statistics.median(rates):.2f} of that at {HUNDRED}"
+    return f"{table(head, rows)}\n\n{kept} (goal 0.7).\n\n{_beside(results['openai'], others)}"
+
+
+def _pairs(results: dict[str, list[Costs]], case: str) -> dict[str, list[tuple[float, float]]]:
+    return {side: [found[case] for found in costs] for side, costs in results.items()}
+
+
+def _rows(case: Case, pairs: dict[str, list[tuple[float, float]]]) -> list[tuple[str, ...]]:
+    mine, other = pairs["clawd"], pairs["openai"]
+    unit, scale = ("µs", 1e6) if case.model.startswith("slow") else ("ms", 1e3)
     rows = []
-    for case, name in CASES.items():
-        for index, unit in ((0, "CPU"), (1, "wall")):
-            mine = [found[case][index] * 1e3 for found in results["clawd"]]
-            other = [found[case][index] * 1e3 for found in results["openai"]]
-            middle = [statistics.median(values) for values in (mine, other)]
-            rows.append(
-                (
-                    name,
-                    f"{unit}, ms",
-                    f"{middle[0]:.2f}",
-                    f"{middle[1]:.2f}",
-                    f"{ratio(mine, other):.2f}",
-                )
-            )
-        if case == "at once":
-            per_second = [[1 / found[case][1] for found in results[s]] for s in ("clawd", "openai")]
-            middle = [statistics.median(values) for values in per_second]
-            rows.append(
-                (
-                    name,
-                    "turns/s",
-                    f"{middle[0]:.0f}",
-                    f"{middle[1]:.0f}",
-                    f"{ratio(per_second[0], per_second[1]):.2f}",
-                )
-            )
-    return table(("a turn", "", "clawd", "openai loop", "clawd / openai"), rows)
+    for index, what in ((0, "CPU"), (1, "wall")):
+        columns = [[pair[index] * scale for pair in side] for side in (mine, other)]
+        middle = [f"{statistics.median(column):.2f}" for column in columns]
+        share = f"{ratio(*columns):.2f}"
+        rows.append((case.name, f"{what}, {unit}", *middle, share, "" if index else case.goal))
+    if case.at_once and case.model.startswith("tools"):
+        columns = [[1 / pair[1] for pair in side] for side in (mine, other)]
+        middle = [f"{statistics.median(column):.0f}" for column in columns]
+        rows[1] = (case.name, "turns/s", *middle, f"{ratio(*columns):.2f}", "4")
+    return rows
+
+
+def _beside(openai: list[Costs], others: list[dict[str, Costs]]) -> str:
+    """The same turns by agent frameworks, as multiples of the openai loop's CPU."""
+    names = sorted({name for found in others for name in found})
+    if not names:
+        return "The frameworks beside it are not measured: `scripts/benchmark --peers`."
+    rows = []
+    for name in names:
+        shares = [
+            f"{ratio([o[name][case][0] for o in others], [c[case][0] for c in openai]):.2f}"
+            for case in ("text", "tools")
+        ]
+        rows.append((name, *shares))
+    return table(("CPU of a turn, of the openai loop's", "no tool call", "five tool calls"), rows)
 
 
 def main() -> None:
@@ -162,9 +200,8 @@ def main() -> None:
         print(json.dumps(asyncio.run(found)))
         return
     folder = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else ".")
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
-    text = compare(folder, rounds)
-    print(f"{rounds} rounds, {processors()}; {SESSIONS} sessions a case.\n\n{text}")
+    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else ROUNDS
+    print(f"{rounds} rounds, {processors()}.\n\n{compare(folder, rounds)}")
 
 
 if __name__ == "__main__":
