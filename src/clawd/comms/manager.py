@@ -127,6 +127,8 @@ class SessionCommsManager:
             if box.wasteful():
                 await box.compact()
         await self.board.forget_older(self._retention_hours())
+        self.guards.sends.sweep()
+        self.guards.autonomous.sweep()
 
     def standing(self, session: str) -> JSON:
         """``{targetStatus: "paused"}`` of a session that is: its mail and tasks wait."""

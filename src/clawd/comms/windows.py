@@ -24,6 +24,11 @@ class Window:
         """One more, now."""
         self._moments.setdefault(name, deque()).append(time.monotonic())
 
+    def sweep(self) -> None:
+        """Forget the names of which there is nothing lately."""
+        for name in list(self._moments):
+            self._recent(name)
+
     def restore(self, name: str, at: str, now: float) -> None:
         """One from a log, at this time of the clock, which shows ``now`` (Unix seconds).
 

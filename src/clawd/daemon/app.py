@@ -94,8 +94,8 @@ class Daemon:
             emit,
             self.redactor.text,
         )
-        registry = Registry(self.state / "sessions.jsonl", self.writer)
-        self.sessions = SessionManager(home, services, self.models, registry, self.supervisor)
+        self.registry = Registry(self.state / "sessions.jsonl", self.writer)
+        self.sessions = SessionManager(home, services, self.models, self.registry, self.supervisor)
         self.comms.attach(self.sessions)
         self._limits_of: WeakKeyDictionary[Session, tuple[Limits, SessionSettings, Limits]]
         self._limits_of = WeakKeyDictionary()
@@ -238,6 +238,7 @@ class Daemon:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             await self.comms.sweep()
+            await self.registry.forget_removed()
 
     def _remember(self, published: Published) -> None:
         event = published.event

@@ -17,7 +17,14 @@ from pathlib import Path
 import msgspec
 
 from clawd.config.schema import LogSettings
-from clawd.events import Event, Notice, SessionMessageChanged, TaskUpdated, TextMessageContent
+from clawd.events import (
+    Event,
+    Notice,
+    SessionMessageChanged,
+    SessionRemoved,
+    TaskUpdated,
+    TextMessageContent,
+)
 from clawd.ids import now
 from clawd.stream import Published
 
@@ -62,6 +69,8 @@ class Logbook:
             self._put(workspace, line)
         if not workspaces or isinstance(event, Notice):
             self._put(None, line)
+        if isinstance(event, SessionRemoved):
+            self._put(None, b"")
 
     def record(self, record: logging.LogRecord) -> None:
         """Log a record of Python's ``logging`` to the daemon's log."""
@@ -110,6 +119,10 @@ class Logbook:
                     self._write(path, piece)
             except OSError:
                 # A log that cannot be written must never stop what it tells of.
+                self._close(path)
+        if b"" in lines.get(None, ()):
+            # A session went: its files are closed with all others, which are opened when needed.
+            for path in list(self._files):
                 self._close(path)
 
     def _write(self, path: Path, lines: bytes) -> None:

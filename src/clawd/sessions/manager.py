@@ -12,6 +12,7 @@ import msgspec
 from clawd.comms.caller import Caller
 from clawd.comms.creation import SessionCreation
 from clawd.comms.directory import Entry
+from clawd.comms.mailbox import FILE_NAME as MAILBOX
 from clawd.comms.manager import SessionCommsManager, Status
 from clawd.comms.models import AsyncTask
 from clawd.config.schema import Config, SessionSettings
@@ -37,6 +38,7 @@ from clawd.sessions.pausing import Pausing
 from clawd.sessions.registry import Registry
 from clawd.sessions.services import Services
 from clawd.sessions.session import Session
+from clawd.sessions.transcript import FILE_NAME as TRANSCRIPT
 
 log = logging.getLogger("clawd.sessions")
 
@@ -231,7 +233,12 @@ class SessionManager:
                 )
             gone = msgspec.structs.replace(record, settings={}, removed=True)
             await self._registry.put(gone)
-        await self._close(session_id)
+            # A reload that comes meanwhile leaves it to this.
+            self._leaving.add(session_id)
+        try:
+            await self._close(session_id)
+        finally:
+            self._leaving.discard(session_id)
 
     async def restart(self, session_id: str) -> Session:
         """Start a session anew, from its files when it is parked; ``Refused`` when it cannot run.
@@ -317,6 +324,8 @@ class SessionManager:
             self._discovery.went(self._entry(session.settings))
         self._comms.post.close(session_id)
         del self._sessions[session_id]
+        files = (session.workspace / name for name in (MAILBOX, TRANSCRIPT))
+        await self._services.writer.release(*files)
         if moved:
             return
         self._services.emit(SessionRemoved(session=session_id))

@@ -76,6 +76,19 @@ class Registry:
             record = self._records.get(record.created_by)
         return tuple(found)
 
+    async def forget_removed(self, seconds: float = 3600.0) -> None:
+        """Drop those that are gone, once the guard on creations asks for them no more.
+
+        ``seconds`` is how long ago they were made at least. The file follows.
+        """
+        since = time.time() - seconds
+        gone = {r.id for r in self._records.values() if r.removed and seconds_of(r.time) <= since}
+        for name in gone:
+            del self._records[name]
+        if gone and self._log.wasteful(len(self._records)):
+            kept = set(self._records)
+            await self._log.compact(kept.__contains__)
+
     async def add(self, record: SessionRecord) -> None:
         """Store a new session; a caller that is cancelled meanwhile has stored none."""
         try:

@@ -125,6 +125,11 @@ class AppendFiles:
         if file is not None:
             os.close(file.descriptor)
 
+    def release(self, path: str) -> None:
+        """Close the file for good; one that is appended to again is opened as if never seen."""
+        self.forget(path)
+        self._named.pop(path, None)
+
     def close(self) -> None:
         """Close every file."""
         while self._open:

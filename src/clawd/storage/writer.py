@@ -152,6 +152,14 @@ class Writer:
         self._submit(_Call(place, work, future))
         return await future
 
+    async def release(self, *paths: Path) -> None:
+        """Close these files and forget them: nobody is expected to append to them any more."""
+        for path in paths:
+            place = os.fspath(path)
+            done: asyncio.Future[None] = self._open_loop(place).create_future()
+            self._submit(_Call(place, functools.partial(self._files.release, place), done))
+            await done
+
     def exclusively(self, path: Path, work: Callable[[], Result]) -> Result:
         """Do ``work`` while nothing is written to ``path``; BLOCKS the calling thread meanwhile.
 

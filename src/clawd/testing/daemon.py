@@ -22,7 +22,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import httpx2
 
@@ -74,7 +74,7 @@ class RunningDaemon:
         self._arrived = asyncio.Condition()
         self._reading: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> RunningDaemon:
+    async def __aenter__(self) -> Self:
         await self.start()
         return self
 
