@@ -34,6 +34,7 @@ COMMANDS: Lazy = {
     "providers": (_AT + "providers:providers", "List, test, confirm and detect model providers."),
     "tools": (_AT + "tools:tools", "List, show and call a session's tools."),
     "doctor": (_AT + "doctor:doctor", "Check the installation and say how to mend it."),
+    "fsck": (_AT + "fsck:fsck", "Verify every log of the home, and mend it."),
     "completions": (_AT + "completions:completions", "Print or install shell completion."),
     "version": (_AT + "version:version", "Say which version this is."),
 }

@@ -14,7 +14,7 @@ import msgspec
 from clawd.errors import Invalid
 from clawd.storage.failures import storage_error
 from clawd.storage.lines import copy, open_log, pieces
-from clawd.storage.mending import Problem, mend
+from clawd.storage.mending import Problem, described, mend
 from clawd.storage.parsing import Check, Identified, Line, Parser, Record
 from clawd.storage.writer import Writer, check_length
 
@@ -86,6 +86,16 @@ class Log(Generic[Record]):
         except OSError as failure:
             raise storage_error(self.path, failure) from failure
         self._lines = loaded.lines
+        return loaded
+
+    def inspect(self, *, check: Check[Record] | None = None) -> Loaded[Record]:
+        """What ``load`` would find; BLOCKS and changes nothing. Errors as ``load``."""
+        self._parser.check = check
+        try:
+            loaded, damaged = self._read(mending=False)
+        except OSError as failure:
+            raise storage_error(self.path, failure) from failure
+        loaded.problems = described(self.path, damaged)
         return loaded
 
     def wasteful(self, records: int) -> bool:

@@ -39,6 +39,11 @@ class Problem:
         return f"{self.path}: line {self.line} (byte {self.offset}) {self.reason}{kept}"
 
 
+def described(path: Path, damaged: Sequence[Line[Any]]) -> list[Problem]:
+    """What is wrong with these lines, while nothing is done about it."""
+    return [Problem(path, line.number, line.offset, _fault(line)) for line in damaged]
+
+
 def mend(path: Path, descriptor: int, damaged: Sequence[Line[Any]]) -> list[Problem]:
     """Set the bad ones of these lines aside, put the others right, and say what was done.
 
@@ -67,6 +72,14 @@ def mend(path: Path, descriptor: int, damaged: Sequence[Line[Any]]) -> list[Prob
         for line in damaged
         if line.reason or len(line.records) > 1
     ]
+
+
+def _fault(line: Line[Any]) -> str:
+    if line.reason and not line.ended:
+        return f"is incomplete ({line.length} bytes)"
+    if len(line.records) > 1:
+        return f"holds {len(line.records)} records"
+    return line.reason or "has no end (the LF is missing)"
 
 
 def _say(line: Line[Any], torn: Line[Any] | None) -> str:

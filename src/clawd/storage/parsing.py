@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import UnionType
@@ -15,6 +17,10 @@ from clawd.storage.lines import Piece
 _BOM = b"\xef\xbb\xbf"
 _BLANK = b" \t\r"
 _UNREADABLE = (ValueError, RecursionError)  # msgspec's own errors and UnicodeError are ValueErrors
+_BROKEN_LF = re.compile(rb"\}[^ -)+-IK-~]\{", re.DOTALL)
+"""Where an LF may have been: one byte between two records that is a control character, not ASCII,
+or an LF with one bit flipped (``*``, ``J``)."""
+_BROKEN_LFS = 8
 _scanner = json.JSONDecoder()
 
 
@@ -100,7 +106,7 @@ class Parser(Generic[Record]):
             try:
                 found = [(self._record(body), start, start + len(body))]
             except _UNREADABLE as failure:
-                found = self._fused(body, start)
+                found = self._fused(body, start) or self._parted(body, start)
                 reason = "" if found else _reason(body, failure)
         return Line(number, offset, len(raw), tuple(found), reason, ended)
 
@@ -130,6 +136,19 @@ class Parser(Generic[Record]):
         except _UNREADABLE:
             return []
         return found
+
+    def _parted(self, body: bytes, start: int) -> list[tuple[Record, int, int]]:
+        """The records of two lines whose LF was damaged: neither was hurt itself."""
+        for broken in itertools.islice(_BROKEN_LF.finditer(body), _BROKEN_LFS):
+            end, begin = broken.start() + 1, broken.end() - 1
+            try:
+                return [
+                    (self._record(body[:end]), start, start + end),
+                    (self._record(body[begin:]), start + begin, start + len(body)),
+                ]
+            except _UNREADABLE:
+                continue
+        return []
 
 
 def _reason(body: bytes, failure: Exception) -> str:

@@ -1,0 +1,137 @@
+"""Every file of a home verified; with ``repair`` what is damaged is set aside and put right."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from clawd.errors import NotFound, Refused
+from clawd.storage.files import HomeLock
+from clawd.upkeep import logs
+from clawd.upkeep.findings import FileReport, Finding, Report
+from clawd.upkeep.places import Home, is_kept, survey
+from clawd.upkeep.references import cross_check
+
+Progress = Callable[[int, int, Path], object]
+"""Told before each file: how many are done, how many there are, and which is next."""
+
+
+def verify(
+    home: Path, *, repair: bool = False, progress: Progress = lambda _done, _all, _path: None
+) -> Report:
+    """Look at every log, and at what lies beside them (blocking).
+
+    Without ``repair`` nothing is changed, and a daemon may run meanwhile. With it the home is
+    locked: ``Refused`` (``already_running``) while a daemon runs.
+    """
+    state = home / "state"
+    if not home.is_dir():
+        raise NotFound("no_home", f"there is no home at {home}", hint=f"run: clawd init {home}")
+    with ExitStack() as held:
+        report = Report(home)
+        if not repair:
+            report.daemon = running(home)
+        elif state.is_dir():
+            _lock(held, state)
+        found = survey(home)
+        looked = []
+        for number, place in enumerate(found.logs):
+            progress(number, len(found.logs), place.path)
+            looked.append(logs.look(place, live=report.daemon != 0))
+        cross_check(looked)
+        if repair:
+            for place, (file, _) in zip(found.logs, looked, strict=True):
+                logs.mend(place, file)
+        report.files = [file for file, _ in looked]
+        report.files += _workspaces(found)
+        report.files += _state_files(state)
+        report.files += _others(found)
+    return report
+
+
+def running(home: Path) -> int:
+    """The process id of the daemon that has this home open, 0 for none; changes nothing."""
+    try:
+        descriptor = os.open(home / "state" / "lock", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return 0
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        holder = os.pread(descriptor, 32, 0).strip()
+        return int(holder) if holder.isdigit() else -1
+    finally:
+        os.close(descriptor)
+    return 0
+
+
+def _lock(held: ExitStack, state: Path) -> None:
+    lock = HomeLock(state / "lock")
+    try:
+        held.enter_context(lock)
+    except Refused as refused:
+        raise Refused(
+            refused.code,
+            f"a daemon runs on this home, and only it may change these files: {refused.message}",
+            hint="run: clawd stop, then clawd fsck --repair",
+            **refused.facts,
+        ) from None
+
+
+def _workspaces(found: Home) -> list[FileReport]:
+    reports = []
+    for session, path in found.workspaces.items():
+        report = FileReport(path, "workspace", session)
+        if path.is_symlink() or (path.exists() and not path.is_dir()):
+            text = "is not a folder; move it away, or put the folder back"
+            report.findings.append(Finding("damage", "workspace", text))
+        elif path.is_dir() and not os.access(path, os.W_OK | os.X_OK):
+            text = "is not writable; give the daemon's user the right to write there"
+            report.findings.append(Finding("damage", "workspace", text))
+        elif not path.exists():
+            text = "is not there; the next start makes it anew, empty"
+            report.findings.append(Finding("note", "workspace", text))
+        if report.findings:
+            reports.append(report)
+    return reports
+
+
+def _state_files(state: Path) -> list[FileReport]:
+    """The whole files that the daemon keeps."""
+    reports = []
+    for name in ("keys.json",):
+        path = state / name
+        if not path.exists() and not path.is_symlink():
+            continue
+        report = FileReport(path, "state")
+        try:
+            if not path.is_file():
+                raise ValueError("it is not a regular file")
+            report.bytes = path.stat().st_size
+            if not isinstance(json.loads(path.read_bytes()), dict):
+                raise ValueError("it is no JSON object")
+        except (OSError, ValueError) as error:
+            text = f"cannot be read ({error}); move it away: the next start makes it anew"
+            report.findings.append(Finding("damage", "unreadable", text))
+        reports.append(report)
+    return reports
+
+
+def _others(found: Home) -> list[FileReport]:
+    reports = []
+    for path in found.others:
+        what, text = "left over", "a replacement that was cut off; harmless, removed some day"
+        if is_kept(path):
+            what, text = "set aside", "damage that was met earlier; look at it, then delete it"
+        try:
+            size = path.lstat().st_size
+        except OSError:
+            continue
+        report = FileReport(path, what, bytes=size)
+        report.findings.append(Finding("note", what.replace(" ", "_"), text))
+        reports.append(report)
+    return reports
