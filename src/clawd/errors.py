@@ -76,6 +76,13 @@ class GuardRefused(Refused):
         )
 
 
+class TooLarge(GuardRefused):
+    """What was given has more bytes than a guard allows: the giver's mistake."""
+
+    exit_code = 2
+    status = 400
+
+
 class ConfigError(ClawdError):
     """The configuration is missing or invalid."""
 

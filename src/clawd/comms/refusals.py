@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from clawd.comms.traces import Traces
-from clawd.errors import GuardRefused
+from clawd.errors import GuardRefused, TooLarge
 from clawd.events import Event, Notice
 from clawd.ids import OPERATOR
 from clawd.lineage import Lineage
@@ -39,7 +39,8 @@ class Refusals:
     ) -> GuardRefused:
         """The error for what ``session`` would have done; whoever may do it reads the same text."""
         message = text if code == "guard_delegation_cycle" else f"{text}; the limit is {limit}"
-        error = GuardRefused(code, message, limit=limit, value=value, scope=scope, hint=hint)
+        kind = TooLarge if code == "too_large" else GuardRefused
+        error = kind(code, message, limit=limit, value=value, scope=scope, hint=hint)
         self._traces.refused(lineage.trace)
         # The operator who is refused is told by the refusal itself.
         if session != OPERATOR:

@@ -7,7 +7,6 @@ import gc
 import logging
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from clawd.comms.manager import SessionCommsManager
 from clawd.config.problem import Path as Place
 from clawd.config.schema import Config, Limits, SessionSettings, limits_for
 from clawd.daemon.logbook import Logbook, LogHandler
+from clawd.daemon.notices import FILE_NAME, Notices
 from clawd.daemon.notify import notify
 from clawd.daemon.reload import LAST_GOOD, Configuration, Reloader
 from clawd.daemon.resources import resources
@@ -35,15 +35,14 @@ from clawd.sessions.models import ConfiguredModels
 from clawd.sessions.registry import Registry
 from clawd.sessions.services import Services
 from clawd.sessions.session import Session
-from clawd.storage.writer import Writer
-from clawd.stream import EventStream, Published
+from clawd.storage.writer import MAX_LINE_BYTES, Writer
+from clawd.stream import EventStream
 
 log = logging.getLogger("clawd.daemon")
 
 STOP_SECONDS = 8.0
 SWEEP_SECONDS = 60.0
 BLOCKED_NOTICE_SECONDS = 60.0
-_NOTICES = 50
 
 
 class Daemon:
@@ -65,10 +64,16 @@ class Daemon:
         self._told_of_blocking = -BLOCKED_NOTICE_SECONDS
         self.redactor = configuration.redactor
         self.stream = EventStream(clean=self.redactor.clean)
-        self.notices: deque[JSON] = deque(maxlen=_NOTICES)
-        self.stream.observe(self._remember)
         self.supervisor = Supervisor()
-        self.writer = Writer(clean=self.redactor.clean)
+        longest = configuration.config.limits.max_line_bytes
+        self.writer = Writer(
+            # What was stored under a wider limit is still read.
+            max_line_bytes=max(longest, MAX_LINE_BYTES),
+            longest=longest,
+            clean=self.redactor.clean,
+        )
+        self.notices = Notices(self.state / FILE_NAME, self.writer, self.supervisor.later)
+        self.stream.observe(self.notices)
         self.bus = MemoryBus()
         emit = self.stream.publish
         self.comms = SessionCommsManager(
@@ -145,6 +150,7 @@ class Daemon:
             for name in late:
                 log.error("%s did not stop in time", name)
             await self.models.close()
+            await self.notices.write()
             await self.writer.close()
             self.watchdog.close()
             logging.getLogger().removeHandler(handler)
@@ -198,13 +204,14 @@ class Daemon:
             "providers": providers,
             "offline": all(config.template_of(s.settings).is_offline for s in sessions),
             "loop": self.watchdog.state() if self.watchdog else None,
-            "notices": list(self.notices),
+            "notices": self.notices.shown(),
             "resources": resources(),
             "seq": self.stream.seq,
         }
 
     def _load(self) -> list[str]:
-        return [*self.comms.load(), *self.sessions.load(self.configuration.config)]
+        problems = [*self.notices.load(), *self.comms.load()]
+        return [*problems, *self.sessions.load(self.configuration.config)]
 
     def _tell_of_configuration(self) -> None:
         if self.configuration.state == "ok":
@@ -239,19 +246,6 @@ class Daemon:
             await asyncio.sleep(SWEEP_SECONDS)
             await self.comms.sweep()
             await self.registry.forget_removed()
-
-    def _remember(self, published: Published) -> None:
-        event = published.event
-        if isinstance(event, Notice) and event.level != "info":
-            self.notices.append(
-                {
-                    "time": published.time,
-                    "level": event.level,
-                    "code": event.code,
-                    "text": event.text,
-                    "session": event.session,
-                }
-            )
 
     def _notice(self, code: str, text: str, level: Any = "info") -> None:
         self.stream.publish(Notice(code=code, text=text, level=level))

@@ -63,7 +63,7 @@ class Log(Generic[Record]):
         self.path = path
         self._writer = writer
         self._lines = 0
-        self._limit = min(max_line_bytes or writer.max_line_bytes, writer.max_line_bytes)
+        self._limit = min(max_line_bytes or writer.longest, writer.longest)
         # What was stored under a wider limit is still read.
         self._parser: Parser[Record] = Parser(kind, writer.max_line_bytes)
         self._read_limit = writer.max_line_bytes

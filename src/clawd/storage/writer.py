@@ -44,6 +44,8 @@ def check_length(place: str, data: bytes, limit: int) -> None:
         path=place,
         limit=limit,
         value=longest,
+        scope="one line",
+        retryable=False,
     )
 
 
@@ -86,10 +88,13 @@ class Writer:
         self,
         *,
         max_line_bytes: int = MAX_LINE_BYTES,
+        longest: int | None = None,
         open_files: int = 128,
         clean: Callable[[bytes], bytes] = _as_it_is,
     ) -> None:
         self.max_line_bytes = max_line_bytes
+        self.longest = longest or max_line_bytes
+        """The longest line of a log that is written; one up to ``max_line_bytes`` is read."""
         self.clean = clean
         """Takes the secrets out of lines that are to be stored."""
         self._files = AppendFiles(open_files)

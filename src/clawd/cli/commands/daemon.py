@@ -10,9 +10,10 @@ from clawd.cli.invocation import Invocation, command, pass_invocation
 from clawd.cli.launch import start as launch
 from clawd.cli.launch import stop as end
 from clawd.cli.output import Output, Styled
-from clawd.cli.times import duration
+from clawd.cli.times import clock, duration
 
 STOP_SECONDS = 15.0
+SHOWN = 8
 
 _drain = click.option(
     "--drain", type=click.FloatRange(min=0), metavar="S", help="Let turns end first, at most S."
@@ -99,8 +100,17 @@ def show(out: Output, status: JSON) -> None:
     for provider in status.get("providers", []):
         if not provider.get("ok", True):
             out.line((f"  provider {provider.get('id')}: ", "yellow"), _text(provider["problem"]))
-    for notice in status.get("notices", [])[-5:]:
-        out.line((f"  {notice.get('level', 'info')}: ", "yellow"), _text(notice))
+    notices = status.get("notices", [])
+    for notice in notices[-SHOWN:]:
+        often = f" (×{notice['count']})" if notice.get("count", 1) > 1 else ""
+        trace = f" · {notice['trace']}" if notice.get("trace") else ""
+        out.line(
+            (f"  {notice.get('level', 'info')} {clock(notice.get('time'))}: ", "yellow"),
+            f"{_text(notice)}{often}",
+            (trace, "dim"),
+        )
+    if len(notices) > SHOWN:
+        out.line((f"  and {len(notices) - SHOWN} earlier: clawd status --json", "dim"))
     out.detail(f"home {status.get('home')}, socket {status.get('socket')}")
 
 

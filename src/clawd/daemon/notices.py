@@ -1,0 +1,126 @@
+"""What the operator should have seen: kept over restarts, the same thing once with a count."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+
+from clawd.errors import ClawdError
+from clawd.events import Notice
+from clawd.ids import new_id
+from clawd.messages import JSON
+from clawd.storage.jsonl import Log
+from clawd.storage.writer import Writer
+from clawd.stream import Published
+
+log = logging.getLogger("clawd.daemon")
+
+KEPT = 200
+FILE_NAME = "notices.jsonl"
+_OF_THE_PRESENT = "config_"
+"""How the codes begin of what is said again at each start while it holds: not for the file."""
+_SECONDS = 2.0
+"""How long what came again may wait for its line."""
+
+
+class Kept(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True):
+    """One line of ``state/notices.jsonl``; the last line for an id wins.
+
+    ``time`` is when it came last, ``first`` when it came first, ``count`` how often.
+    """
+
+    id: str
+    first: str
+    time: str
+    level: str
+    code: str
+    text: str
+    session: str = ""
+    trace: str = ""
+    parent: str = ""
+    guard: JSON | None = None
+    count: int = 1
+
+
+class Notices:
+    """The warnings and errors of the last days, newest last; at most ``KEPT``."""
+
+    def __init__(
+        self,
+        path: Path,
+        writer: Writer,
+        later: Callable[[float, Callable[[], Awaitable[object]]], object],
+    ) -> None:
+        self._log = Log[Kept](path, Kept, writer)
+        self._later = later
+        self._kept: dict[tuple[str, str, str], Kept] = {}
+        self._unwritten: set[tuple[str, str, str]] = set()
+        self._writing = False
+
+    def load(self) -> list[str]:
+        """Read the file (blocking); what was wrong with it, in words."""
+        loaded = self._log.load()
+        for record in sorted(loaded.records.values(), key=lambda record: record.time):
+            self._put(record)
+        return [str(problem) for problem in loaded.problems]
+
+    def __call__(self, published: Published) -> None:
+        """Keep a notice, unless it is for information alone."""
+        event = published.event
+        if not isinstance(event, Notice) or event.level == "info":
+            return
+        key = (event.code, event.session, event.trace or event.text)
+        known = self._kept.get(key)
+        self._put(
+            Kept(
+                id=known.id if known else new_id("notice"),
+                first=known.first if known else published.time,
+                time=published.time,
+                level=event.level,
+                code=event.code,
+                text=event.text,
+                session=event.session,
+                trace=event.trace,
+                parent=event.parent,
+                guard=event.guard,
+                count=known.count + 1 if known else 1,
+            )
+        )
+        if event.code.startswith(_OF_THE_PRESENT):
+            return
+        self._unwritten.add(key)
+        if not self._writing:
+            self._writing = True
+            self._later(0.0 if known is None else _SECONDS, self.write)
+
+    def shown(self) -> list[JSON]:
+        """Every one, newest last, as ``clawd status`` has them."""
+        fields: list[JSON] = [msgspec.to_builtins(record) for record in self._kept.values()]
+        return [{"session": "", **each} for each in fields]
+
+    def of_trace(self, trace: str) -> list[Kept]:
+        """Those of one trace."""
+        return [record for record in self._kept.values() if record.trace == trace]
+
+    async def write(self) -> None:
+        """Bring what came to disk; what the disk does not take stays in memory and the log."""
+        self._writing = False
+        keys, self._unwritten = self._unwritten, set()
+        records = [self._kept[key] for key in keys if key in self._kept]
+        try:
+            await self._log.append(*records)
+            if self._log.wasteful(len(self._kept)):
+                ids = {record.id for record in self._kept.values()}
+                await self._log.compact(lambda name: name in ids)
+        except ClawdError as error:
+            log.warning("notices are not kept: %s", error)
+
+    def _put(self, record: Kept) -> None:
+        key = (record.code, record.session, record.trace or record.text)
+        self._kept.pop(key, None)
+        self._kept[key] = record
+        while len(self._kept) > KEPT:
+            self._kept.pop(next(iter(self._kept)))
