@@ -21,7 +21,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from tests.faults.night_house import SINK, house
+from tests.faults.night_house import ALL, SINK, house
 from tests.faults.night_ledger import Ledger
 from tests.faults.night_models import Minds
 from tests.faults.night_operator import GONE, Operator
@@ -166,6 +166,10 @@ class Night:
     async def _quiet(self, daemon: RunningDaemon, operator: Operator) -> float:
         """Let everything that is open come to its end; how long it took."""
         began = time.monotonic()
+        operator.enforces_budgets = (await daemon.raw("GET", "/api/usage")).status_code == 200
+        for session in ALL:
+            # A kill may have come between a pause and its end.
+            await daemon.raw("POST", "/api/resume", json={"session": session})
         write_config(self.home, operator.config(guest=False))
         while still := await self._still_open(daemon):
             if time.monotonic() > began + QUIET_SECONDS:

@@ -33,6 +33,10 @@ ROUGH = {*WORKERS[4:8], *MIDDLES[3:], *FRAIL[4:]}
 FLAKY = {*WORKERS[8:], *FRAIL[:4], *BACKED}
 """Those whose endpoint fails in every way at random."""
 
+BUDGETED = "work1"
+DAY_TOKENS = 60_000
+"""What ``BUDGETED`` may use in a day; each of its model calls takes 110 by its endpoint's count."""
+
 LOG_BYTES = 1024 * 1024
 LOG_KEEP = 3
 MAX_HOPS = 24
@@ -85,6 +89,7 @@ def house(url: str, rough_url: str, *, guest: bool = False, edition: int = 0) ->
         sessions[name]["limits"] = {"sendsPerMinute": 60, "maxModelCallsPerTurn": 12}
     for name in (*MAKERS, "guest") if guest else MAKERS:
         sessions[name]["limits"] = {"maxSessionsPerHour": 100_000}
+    sessions[BUDGETED]["limits"] = {"maxTokensPerDay": DAY_TOKENS}
     sessions[SINK] |= {"a2a": {"wakeOnMessage": False}, "limits": {"maxUnread": 400}}
     return {
         "providerTemplates": templates,

@@ -63,6 +63,7 @@ class Operator:
         """Those for lines said less than ``SETTLING`` seconds after a start."""
         self.started = 0.0
         self.interrupted = 0
+        self.enforces_budgets = False
         self.rings: dict[str, tuple[str, float]] = {}
         """The message that began a ring → the ring, when."""
         self._ledger = ledger

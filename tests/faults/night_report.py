@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.faults.night_house import LOG_BYTES, LOG_KEEP, MAX_HOPS, MAX_PAIR
+from tests.faults.night_house import BUDGETED, DAY_TOKENS, LOG_BYTES, LOG_KEEP, MAX_HOPS, MAX_PAIR
 from tests.faults.night_ledger import Ledger, delivered_twice, unreadable
 from tests.faults.night_models import Minds
 from tests.faults.night_operator import Operator
@@ -51,6 +51,7 @@ class Reckoning:
         self.kept = True
         self._durability()
         self._guards()
+        self._budgets()
         self._provider()
         self._machine()
         for broken in sorted(set(self.ledger.broken))[:20]:
@@ -93,6 +94,12 @@ class Reckoning:
             f"{stopped} of {rings} (a kill in the middle of a tool call ends one as well)",
             ok=stopped >= 0.8 * rings,
         )
+
+    def _budgets(self) -> None:
+        used = self.minds.calls[BUDGETED] * 110
+        if self.operator.enforces_budgets:
+            figure = f"{used} tokens of {DAY_TOKENS} in a day"
+            self._row(f"the budget of {BUDGETED}", figure, ok=used <= DAY_TOKENS + 110)
 
     def _provider(self) -> None:
         self._row(
