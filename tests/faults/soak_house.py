@@ -67,7 +67,6 @@ class HouseHere(RunningDaemon):
         """
         self.events.clear()
         self.house.stream._recent.clear()
-        self.house.notices.clear()
         gc.collect()
         found = Counter(
             f"{type(o).__module__}.{type(o).__qualname__}"
@@ -82,7 +81,6 @@ class HouseHere(RunningDaemon):
     def paths_to(self, word: str) -> list[str]:
         """Where in the daemon's memory a text with this word still is, as paths of attributes."""
         self.house.stream._recent.clear()
-        self.house.notices.clear()
         found: list[str] = []
         seen: set[int] = set()
         queue: deque[tuple[Any, str]] = deque([(self.house, "daemon")])
@@ -128,6 +126,7 @@ def _inside(thing: Any, path: str) -> list[tuple[Any, str]]:
 BOUNDED = (
     "objects",  # all of them together: what is looked at one by one, and what is below
     "asyncio.events.TimerHandle",  # cancelled ones stay in asyncio's heap for a while
+    "clawd.daemon.notices.Kept",  # the newest, for whoever asks what happened
     "clawd.comms.traces.Trace",  # the newest 10,000 are remembered
 )
 

@@ -13,6 +13,8 @@ from clawd.testing.homes import write_config
 from clawd.testing.model import ScriptedModel
 
 ELSEWHERE = (
+    # What the operator is told of it, bounded by their number.
+    ".notices.",
     # Of a trace and not of a session; bounded by their number.
     ".traces.",
     # Turns that nobody asked for count for an hour.
