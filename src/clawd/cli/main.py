@@ -26,6 +26,7 @@ def _run(line: list[str]) -> int:
     # Imported here so that --version pays for none of it.
     import click
 
+    from clawd.cli.clean import clean
     from clawd.cli.invocation import Invocation
     from clawd.cli.root import root
 
@@ -40,7 +41,8 @@ def _run(line: list[str]) -> int:
             invocation.as_json = True
             invocation.out.error(ClawdError("usage", problem.format_message(), hint=_help(problem)))
         else:
-            problem.show()
+            # What was typed stands in it, and may have been pasted from anywhere.
+            click.UsageError(clean(problem.format_message()), problem.ctx).show()
         return 2
     except click.ClickException as problem:
         invocation.out.error(ClawdError("failed", problem.format_message()))
