@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,7 @@ async def test_what_a_cancel_cut_off(tmp_path: Path, writer: Writer) -> None:
     assert [m.content for m in transcript.view(running.id)] == ["question"]
     assert [m.content for m in transcript.view()] == ["question", "hal"]
     assert [m.content for m in transcript.of_turn(running.id)] == ["question"]
-    assert transcript.finals() == []
+    assert await transcript.finals() == []
 
 
 async def test_late_lines_of_another_conversation(tmp_path: Path, writer: Writer) -> None:
@@ -106,3 +107,25 @@ async def test_late_lines_of_another_conversation(tmp_path: Path, writer: Writer
     await said(transcript, old, "late")
     assert transcript.records() == []
     assert transcript.tokens() == 0
+
+
+async def test_what_a_sleeping_session_said_is_read_again(tmp_path: Path, writer: Writer) -> None:
+    """Its messages are on disk alone until they are wanted; then all is as if never let go."""
+    transcript = Transcript(tmp_path, writer)
+    await transcript.begin()
+    first = turn(transcript)
+    await transcript.append(first)
+    await said(transcript, first, "one", "two", "three")
+    await transcript.summarised(transcript.records()[0], "SUM")
+    await transcript.change(first, status="finished", usage=Usage(5, 7))
+    before, tokens = state(transcript), transcript.tokens()
+    transcript.let_go()
+    assert transcript.tokens() == tokens
+    with pytest.raises(RuntimeError, match="recall"):
+        transcript.records()
+    await asyncio.gather(transcript.recall(), transcript.recall())
+    assert state(transcript) == before
+    second = turn(transcript)
+    await transcript.append(second)
+    transcript.let_go()
+    assert transcript.records(), "a turn is to go on"

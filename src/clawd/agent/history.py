@@ -45,8 +45,11 @@ def mended(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
                 del open_calls[message.tool_call_id]
                 valid.append(message)
             continue
-        valid += [tool_result(call, INTERRUPTED) for call in open_calls.values()]
-        open_calls = {call.id: call for call in message.tool_calls}
+        if open_calls:
+            valid += [tool_result(call, INTERRUPTED) for call in open_calls.values()]
+            open_calls = {}
+        if message.tool_calls:
+            open_calls = {call.id: call for call in message.tool_calls}
         valid.append(message)
     valid += [tool_result(call, INTERRUPTED) for call in open_calls.values()]
     return valid

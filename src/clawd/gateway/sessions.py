@@ -180,7 +180,9 @@ class SessionRoutes:
 
     async def transcript(self, request: Request) -> Response:
         """The current conversation."""
-        records = self._session(request).transcript.records()
+        transcript = self._session(request).transcript
+        await transcript.recall()
+        records = transcript.records()
         last = whole(request, "last")
         shown = records if last is None else records[-last:] if last else []
         return listing("transcript", [_line(record) for record in shown])

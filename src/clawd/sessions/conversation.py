@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from clawd.agent.context import cut_before, summarise
+from clawd.agent.context import cut_before, summarise, tokens_of
 from clawd.errors import ClawdError
 from clawd.ids import now
 from clawd.llm.port import ChatModel, ChatRequest
@@ -109,11 +109,11 @@ class TurnConversation:
 
     async def _compact(self, keep: int, *, worth: int = 0) -> bool:
         live = self._transcript.live()
-        cut = cut_before([kept.record.message for kept in live], keep)
-        if cut == 0 or sum(kept.tokens for kept in live[:cut]) < worth:
+        cut = cut_before([record.message for record in live], keep)
+        if cut == 0 or sum(tokens_of(record.message) for record in live[:cut]) < worth:
             return False
         before = self._transcript.tokens()
-        older = [kept.record.message for kept in live[:cut]]
+        older = [record.message for record in live[:cut]]
         known = self._transcript.summary()
         if known:
             older = [system(known), *older]
@@ -123,14 +123,14 @@ class TurnConversation:
             )
         except ClawdError as error:
             # What an earlier summary says is still true; what came after it is lost to the model.
-            await self._transcript.summarised(live[cut - 1].record, known and known + _DROPPED)
+            await self._transcript.summarised(live[cut - 1], known and known + _DROPPED)
             self._notice(
                 "compaction_failed",
                 f"summarising failed ({error.message}); the oldest messages were dropped",
             )
             return True
         self._spent(usage)
-        await self._transcript.summarised(live[cut - 1].record, text)
+        await self._transcript.summarised(live[cut - 1], text)
         after = self._transcript.tokens()
         self._notice(
             "compacted", f"older history was summarised: about {before} tokens became {after}"

@@ -61,7 +61,10 @@ class Intake:
         envelopes = (first, *self._together(first))
         found = [box.get(e.id) for e in envelopes if e.id not in claimed]
         # An answer that a wait got, in a turn whose end the daemon did not live to see.
-        seen = [m for m in found if m and m.state == "delivered" and self._has_seen(m.id)]
+        given = [m for m in found if m and m.state == "delivered"]
+        if given:
+            await self._transcript.recall()
+        seen = [m for m in given if self._has_seen(m.id)]
         await post.read(seen)
         waiting = sorted(
             (

@@ -170,7 +170,7 @@ class SessionManager:
 
     async def outputs(self, session_id: str, limit: int) -> list[JSON]:
         """The latest final texts of a session, oldest first."""
-        finals = self.get(session_id).transcript.finals()[-limit:]
+        finals = (await self.get(session_id).transcript.finals())[-limit:]
         return [{"time": r.time, "turn": r.turn, "text": r.message.content} for r in finals]
 
     async def stop_work(self, task: AsyncTask) -> None:

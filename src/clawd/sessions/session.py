@@ -139,9 +139,11 @@ class Session:
         """Read the transcript (blocking); what was wrong with it, in words."""
         self._counts.loading(True)
         try:
-            return self.transcript.load()
+            problems = self.transcript.load()
         finally:
             self._counts.loading(False)
+        self.transcript.let_go()
+        return problems
 
     async def run(self) -> None:
         """Serve the inbox until cancelled; goes on with the turns that a crash left open."""

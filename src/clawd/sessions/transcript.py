@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +29,11 @@ from clawd.storage.writer import Writer
 FILE_NAME = "history.jsonl"
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A message of the current conversation, with the tokens that it takes."""
-
-    record: MessageRecord
-    tokens: int
-
-
 class Transcript:
-    """The current conversation in memory, and every turn that has not ended."""
+    """The current conversation, and every turn that has not ended.
+
+    Between ``let_go`` and ``recall`` the messages are on disk alone; all else is in memory.
+    """
 
     def __init__(
         self,
@@ -53,17 +48,17 @@ class Transcript:
         self.turns: dict[str, TurnRecord] = {}
         self.usage = Usage()
         self.last_activity = ""
-        self._messages: list[Kept] = []
+        self._messages: list[MessageRecord] | None = []
         self._summary: SummaryRecord | None = None
+        self._behind = 0
+        """How many of the messages the summary stands for."""
+        self._tokens = 0
+        """What the others take."""
 
     def load(self) -> list[str]:
         """Read the file (blocking); what was wrong with it, in words."""
         loaded = self._log.load()
-        for record in loaded.records.values():
-            if isinstance(record, MessageRecord):
-                message = restored(record.message)
-                if message is not record.message:
-                    record = msgspec.structs.replace(record, message=message)
+        for record in _restored(loaded.records.values()):
             self._fold(record)
         for turn in self.turns.values():
             if turn.status == "running":
@@ -72,6 +67,23 @@ class Transcript:
                     turn, status="waiting", crashes=turn.crashes + 1
                 )
         return [str(problem) for problem in loaded.problems]
+
+    def let_go(self) -> None:
+        """Keep no messages in memory, unless a turn is to go on: most sessions sleep."""
+        if not self.turns:
+            self._messages = None
+
+    async def recall(self) -> None:
+        """Have the messages in memory again; whoever looks at them calls this first."""
+        if self._messages is None:
+            loaded = await asyncio.to_thread(self._log.load)
+            if self._messages is None:  # nobody was faster
+                self._messages = [
+                    record
+                    for record in _restored(loaded.records.values())
+                    if isinstance(record, MessageRecord)
+                    and record.conversation == self.conversation
+                ]
 
     async def append(self, *records: Record) -> None:
         """Add lines; durable when this returns."""
@@ -110,17 +122,20 @@ class Transcript:
     def of_turn(self, turn_id: str) -> list[ChatMessage]:
         """The messages of one turn, as far as they are in the current conversation."""
         return [
-            kept.record.message
-            for kept in self._messages
-            if kept.record.turn == turn_id and not kept.record.partial
+            record.message
+            for record in self.records()
+            if record.turn == turn_id and not record.partial
         ]
 
     def records(self) -> list[MessageRecord]:
-        """The messages of the current conversation, those behind a summary too."""
-        return [kept.record for kept in self._messages]
+        """The messages of the current conversation, those behind a summary too; to be read."""
+        if self._messages is None:
+            raise RuntimeError("the messages are on disk alone: recall() comes first")
+        return self._messages
 
-    def finals(self) -> list[MessageRecord]:
+    async def finals(self) -> list[MessageRecord]:
         """The last words of the turns of the current conversation."""
+        await self.recall()
         return [
             record
             for record in self.records()
@@ -130,20 +145,16 @@ class Transcript:
             and not record.partial
         ]
 
-    def live(self) -> list[Kept]:
+    def live(self) -> list[MessageRecord]:
         """The messages that no summary stands for."""
-        if self._summary is None:
-            return self._messages
-        upto = self._summary.upto
-        index = next((i for i, kept in enumerate(self._messages) if kept.record.id == upto), -1)
-        return self._messages[index + 1 :]
+        return self.records()[self._behind :] if self._behind else self.records()
 
     def view(self, running: str = "") -> list[ChatMessage]:
         """What a request holds behind the system prompt; ``running`` is the turn that goes on."""
         messages = [
-            kept.record.message
-            for kept in self.live()
-            if not (kept.record.partial and kept.record.turn == running)
+            record.message
+            for record in self.live()
+            if not (record.partial and record.turn == running)
         ]
         opening = [] if self._summary is None else [user(_opening(self._summary))]
         return opening + mended(messages)
@@ -151,7 +162,7 @@ class Transcript:
     def tokens(self) -> int:
         """About how many tokens the view takes."""
         summary = tokens_of(user(_opening(self._summary))) if self._summary else 0
-        return summary + sum(kept.tokens for kept in self.live())
+        return summary + self._tokens
 
     def summary(self) -> str:
         """The text that stands for older messages, "" where there is none."""
@@ -174,14 +185,18 @@ class Transcript:
         match record:
             case ConversationRecord():
                 self.conversation = record.id
-                self._messages = []
-                self._summary = None
+                self._messages, self._summary = [], None
+                self._behind = self._tokens = 0
             case TurnRecord():
                 self._fold_turn(record)
             case MessageRecord() if record.conversation == self.conversation:
-                self._messages.append(Kept(record, tokens_of(record.message)))
+                self.records().append(record)
+                self._tokens += tokens_of(record.message)
             case SummaryRecord() if record.conversation == self.conversation:
                 self._summary = record
+                places = (n for n, m in enumerate(self.records(), 1) if m.id == record.upto)
+                self._behind = next(places, 0)
+                self._tokens = sum(tokens_of(m.message) for m in self.live())
             case _:
                 pass
 
@@ -193,6 +208,16 @@ class Transcript:
         self.turns.pop(turn.id, None)
         if turn.usage is not None:
             self.usage += turn.usage
+
+
+def _restored(records: Iterable[Record]) -> Iterator[Record]:
+    """The records of a file, with what the model needs of them as it was."""
+    for record in records:
+        if isinstance(record, MessageRecord):
+            message = restored(record.message)
+            if message is not record.message:
+                record = msgspec.structs.replace(record, message=message)
+        yield record
 
 
 def _opening(summary: SummaryRecord) -> str:

@@ -63,6 +63,7 @@ class TurnRunner:
         """Run an open turn of the transcript, and settle what comes of it."""
         async with self._services.gate.slot() as slot:
             self.settling, self._run, self._stopped = False, None, False
+            await self._transcript.recall()
             started = await self._started(turn)
             if started is None:
                 return
@@ -248,6 +249,7 @@ class TurnRunner:
 
     async def compact(self) -> None:
         """Summarise older history outside a turn."""
+        await self._transcript.recall()
         chosen = await self._services.models.choose(self._settings())
         turn = TurnRecord(
             id="", conversation=self._transcript.conversation, time=now(),
