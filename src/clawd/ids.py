@@ -54,6 +54,17 @@ def _base32(value: int) -> str:
     return "".join([_PAIRS[value >> shift & 1023] for shift in range(120, -1, -10)])
 
 
+def made_at(identifier: str) -> str:
+    """When an identifier of ``new_id`` was made, as a timestamp; "" for any other."""
+    digits = identifier.partition("-")[2][:10]
+    if len(digits) < 10 or not set(digits) <= set(_ALPHABET):
+        return ""
+    value = 0
+    for digit in digits:
+        value = value << 5 | _ALPHABET.index(digit)
+    return timestamp(value / 1000) if value < 1 << 47 else ""
+
+
 def now() -> str:
     """The present time: UTC, ISO 8601, with milliseconds, as in ``2026-11-20T23:46:26.123Z``."""
     second, rest = divmod(time.time_ns(), 1_000_000_000)

@@ -27,6 +27,7 @@ COMMANDS: Lazy = {
     "status": (_AT + "daemon:status", "Say how the daemon is."),
     "pause": (_AT + "pause:pause", "Stop all model calls, or one session's, until resume."),
     "resume": (_AT + "pause:resume", "Go on where pause stopped."),
+    "trace": (_AT + "trace:trace", "Draw what one cause led to, across sessions."),
     "logs": (_AT + "logs:logs", "Show the log of the daemon or of a session."),
     "events": (_AT + "events:events", "Show what happens, as it happens."),
     "daemon": (_AT + "daemon:daemon", "Run the daemon in the foreground, or as a service."),

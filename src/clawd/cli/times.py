@@ -19,6 +19,11 @@ def duration(seconds: float) -> str:
     return f"{days}d{hours % 24:02d}h"
 
 
+def span(seconds: float) -> str:
+    """A length of time as short as it can be told, as in ``3.2s``, ``45s``, ``3h12m``."""
+    return f"{seconds:.1f}s" if seconds < 9.95 else duration(seconds)
+
+
 def age(timestamp: str | None, now: float | None = None) -> str:
     """How long ago an ISO 8601 time was, as in ``3m``; "" for none, the text itself if not one."""
     if not timestamp:

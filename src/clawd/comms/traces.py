@@ -9,7 +9,7 @@ from clawd.comms.models import AsyncTask, SessionMessage
 from clawd.lineage import Lineage
 from clawd.messages import Usage
 
-KEPT = 10_000
+KEPT = 4_000
 """So many traces at least are at hand; the counts of older ones are made anew when needed."""
 
 _CAUSE = 120
@@ -22,13 +22,15 @@ class Trace:
     """The counts of one trace. ``usage`` is that of its turns which have ended.
 
     ``cause`` says in a few words what began it, ``session`` where; ``last`` when it last moved.
-    ``pairs`` are messages by the two ends, both ways together.
+    ``pairs`` are messages by the two ends, both ways together; ``sessions`` are those that had a
+    turn in it, unless it is not ``whole``, having been let go meanwhile.
     """
 
     id: str
     session: str = ""
     cause: str = ""
     by_line: bool = False
+    whole: bool = True
     last: str = ""
     turns: int = 0
     messages: int = 0
@@ -65,6 +67,10 @@ class Traces:
         """Those at hand, in the order in which they last moved."""
         return sorted(self._traces.values(), key=lambda trace: trace.last)
 
+    def beginning_with(self, prefix: str) -> list[str]:
+        """The ids at hand that begin so."""
+        return [trace for trace in self._traces if trace.startswith(prefix)]
+
     def of(self, trace: str) -> Trace:
         """A trace's counts; those of one that was let go are made anew from what is stored.
 
@@ -77,6 +83,7 @@ class Traces:
         made = self._new(trace)
         if _age(trace) > self._let_go:
             return made
+        made.whole = False
         messages, tasks = self._stored(trace)
         for message in messages:
             self.stored(message)
@@ -89,14 +96,13 @@ class Traces:
     def stored(self, message: SessionMessage, by: int = 1) -> None:
         """Count a message that is being stored, or was loaded; ``by`` -1: it is not, after all."""
         lineage = message.lineage
-        if lineage is None or message.from_daemon or message.type == "task_result":
+        trace = self._at_hand(lineage.trace) if lineage is not None else None
+        if lineage is None or trace is None:
             return
-        trace = self._at_hand(lineage.trace)
-        if trace is None:
-            return
-        pair = _pair(message.from_, message.to)
-        trace.pairs[pair] = max(0, trace.pairs.get(pair, 0) + by)
         trace.messages += by
+        if not message.from_daemon and message.type != "task_result":
+            pair = _pair(message.from_, message.to)
+            trace.pairs[pair] = max(0, trace.pairs.get(pair, 0) + by)
         trace.seen(message.timestamp)
         if lineage.hops == 1:
             trace.begun_by(message.to, f"{message.from_} → {message.to}: {message.content[:200]}")

@@ -8,6 +8,9 @@ from collections import deque
 from clawd.errors import Invalid
 from clawd.ids import seconds_of
 
+_MANY = 256
+"""So many names are no reason to look for those that nothing is known of any more."""
+
 
 class Window:
     """Moments of the last ``seconds``, by name. A clock that is set does not move them."""
@@ -15,6 +18,7 @@ class Window:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._moments: dict[str, deque[float]] = {}
+        self._many = _MANY
 
     def count(self, name: str) -> int:
         """How many there were lately."""
@@ -23,6 +27,10 @@ class Window:
     def add(self, name: str) -> None:
         """One more, now."""
         self._moments.setdefault(name, deque()).append(time.monotonic())
+        if len(self._moments) > self._many:
+            for each in list(self._moments):
+                self._recent(each)
+            self._many = max(_MANY, 2 * len(self._moments))
 
     def sweep(self) -> None:
         """Forget the names of which there is nothing lately."""

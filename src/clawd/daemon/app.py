@@ -35,6 +35,7 @@ from clawd.sessions.models import ConfiguredModels
 from clawd.sessions.registry import Registry
 from clawd.sessions.services import Services
 from clawd.sessions.session import Session
+from clawd.sessions.tracing import Tracing
 from clawd.storage.writer import MAX_LINE_BYTES, Writer
 from clawd.stream import EventStream
 
@@ -102,6 +103,7 @@ class Daemon:
         self.registry = Registry(self.state / "sessions.jsonl", self.writer)
         self.sessions = SessionManager(home, services, self.models, self.registry, self.supervisor)
         self.comms.attach(self.sessions)
+        self.tracing = Tracing(self.comms, self.sessions.all, self.registry, self.notices.refusals)
         self._limits_of: WeakKeyDictionary[Session, tuple[Limits, SessionSettings, Limits]]
         self._limits_of = WeakKeyDictionary()
         self.reloader = Reloader(configuration, self.sessions, emit)

@@ -101,9 +101,14 @@ class Notices:
         fields: list[JSON] = [msgspec.to_builtins(record) for record in self._kept.values()]
         return [{"session": "", **each} for each in fields]
 
-    def of_trace(self, trace: str) -> list[Kept]:
-        """Those of one trace."""
-        return [record for record in self._kept.values() if record.trace == trace]
+    def refusals(self, trace: str) -> list[JSON]:
+        """What guards refused in one trace."""
+        return [each for each in self.shown() if each.get("trace") == trace and each.get("guard")]
+
+    def clear(self) -> None:
+        """Forget every one; the file is not touched."""
+        self._kept.clear()
+        self._unwritten.clear()
 
     async def write(self) -> None:
         """Bring what came to disk; what the disk does not take stays in memory and the log."""

@@ -20,6 +20,7 @@ from clawd.gateway.messages import MessageRoutes
 from clawd.gateway.redaction import Redaction
 from clawd.gateway.sessions import SessionRoutes
 from clawd.gateway.tasks import TaskRoutes
+from clawd.gateway.traces import TraceRoutes
 from clawd.gateway.wire import error_response
 
 log = logging.getLogger("clawd.gateway")
@@ -34,6 +35,7 @@ def create_app(house: House) -> Starlette:
         ControlRoutes(house),
         ExplainRoutes(house),
         EventRoutes(house),
+        TraceRoutes(house),
     )
     return Starlette(
         routes=[route for noun in nouns for route in noun.routes()],

@@ -12,6 +12,7 @@ from clawd.messages import JSON
 from clawd.secrets import Redactor
 from clawd.sessions.manager import SessionManager
 from clawd.sessions.models import ConfiguredModels
+from clawd.sessions.tracing import Tracing
 from clawd.stream import EventStream
 
 
@@ -50,6 +51,11 @@ class House(Protocol):
     @property
     def redactor(self) -> Redactor:
         """What takes secrets out of answers."""
+        ...
+
+    @property
+    def tracing(self) -> Tracing:
+        """What causes led to."""
         ...
 
     def status(self) -> JSON:

@@ -78,6 +78,19 @@ def pieces(descriptor: int, limit: int) -> Iterator[Piece]:
         yield Piece(offset, len(held), held, ended=False)
 
 
+def lines_with(path: Path, needle: bytes, limit: int) -> Iterator[bytes]:
+    """The lines of a log (BLOCKS) that contain these bytes; one over ``limit`` is passed over."""
+    descriptor = open_log(path)
+    if descriptor is None:
+        return
+    try:
+        for piece in pieces(descriptor, limit):
+            if piece.data is not None and needle in piece.data:
+                yield from (line for line in piece.data.split(b"\n") if needle in line)
+    finally:
+        os.close(descriptor)
+
+
 def copy(descriptor: int, offset: int, length: int) -> Iterator[bytes]:
     """These bytes of the file, in parts that fit into memory."""
     while length > 0:

@@ -14,8 +14,11 @@ from pathlib import Path
 from clawd.cli.chat.lines import OPEN_STATES, Line, View, message_line, task_line
 from clawd.cli.clean import clean, one_line
 from clawd.cli.client import JSON, Client
+from clawd.cli.commands.trace import head as trace_head
 from clawd.cli.nearest import naming_the_nearest, quoted
 from clawd.cli.times import count, money
+from clawd.cli.tree import rows as trace_rows
+from clawd.cli.tree import told as trace_row
 from clawd.errors import Invalid
 
 
@@ -249,6 +252,23 @@ def resume(desk: Desk, argument: str) -> list[Line]:
     return [said(f"going on: {', '.join(done['sessions'][:8])}" if done["sessions"] else "it goes")]
 
 
+def trace(desk: Desk, argument: str) -> list[Line]:
+    """What a message, a task or a turn belongs to; without one, the present turn or the latest."""
+    name = argument.strip()
+    if not name:
+        found = desk.client.get("/api/traces", {"limit": 200}).get("items", [])
+        own = [item["id"] for item in found if item.get("session") == desk.session]
+        if not own:
+            return [said("no traces yet")]
+        name = own[-1]
+    found = desk.client.get(f"/api/traces/{quoted(name)}", {"limit": 200})
+    lines: list[Line] = [tuple(trace_head(found))]
+    lines += [tuple(trace_row(row, plain=desk.view.plain)) for row in trace_rows(found["steps"])]
+    if found.get("omitted"):
+        lines.append(said(f"and {found['omitted']} more: clawd trace {name}", "dim"))
+    return lines
+
+
 def export(desk: Desk, argument: str) -> list[Line]:
     """The present conversation as a Markdown file, readable by its owner alone."""
     path = Path(argument.strip() or f"{desk.session}.md").expanduser()
@@ -291,6 +311,7 @@ COMMANDS: dict[str, tuple[str, str, Handler | None]] = {
     "compact": ("", "summarise older history now", compact),
     "pause": ("[all]", "stop this session, or all, until /resume", pause),
     "resume": ("[all]", "go on where /pause stopped", resume),
+    "trace": ("[ID]", "what a cause led to, across sessions", trace),
     "verbose": ("", "tool detail on or off", None),
     "export": ("[FILE]", "write the conversation as Markdown", export),
 }
