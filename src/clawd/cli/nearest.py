@@ -12,7 +12,7 @@ import click
 from clawd.cli.client import JSON, Client
 from clawd.cli.home import home_folder
 from clawd.cli.invocation import Invocation
-from clawd.errors import ClawdError, NotFound, Refused
+from clawd.errors import ClawdError, Invalid, NotFound, Refused
 
 
 @contextmanager
@@ -69,7 +69,9 @@ def session_named(client: Client, wanted: str | None) -> JSON:
 
 
 def quoted(name: str) -> str:
-    """An id as one segment of a path, whatever characters somebody typed."""
+    """An id as one segment of a path, whatever characters somebody typed; ``Invalid`` for none."""
+    if not name:
+        raise Invalid("empty_id", "the id is empty", hint="name one")
     return quote(name, safe="")
 
 

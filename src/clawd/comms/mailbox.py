@@ -38,12 +38,14 @@ class Mailbox:
         """Whether its file could be read."""
         return self._trouble is None
 
-    def load(self) -> Loaded[SessionMessage]:
+    def load(self, may_be: Callable[[], object] = list) -> Loaded[SessionMessage]:
         """Read the file (blocking; before the first use).
 
-        ``StorageError`` when it cannot be read: then the mailbox is empty and takes nothing.
+        ``StorageError`` when it cannot be read, or ``may_be`` raises one because this is no place
+        for a file: then the mailbox is empty and takes nothing.
         """
         try:
+            may_be()
             loaded = self._log.load(check=self._foreign)
         except StorageError as trouble:
             self._trouble = trouble

@@ -57,13 +57,13 @@ class Post:
         self.has_a_time: Callable[[SessionMessage], object] = lambda _message: None
         """Told of each stored message that expires."""
 
-    def open(self, owner: str, path: Path) -> list[str]:
+    def open(self, owner: str, path: Path, may_be: Callable[[], object] = list) -> list[str]:
         """Load the mailbox of a session (blocking); what was wrong with its file, in words.
 
-        ``StorageError`` when it cannot be read; whoever sends there is then told the same.
+        ``StorageError`` when it cannot be read, or from ``may_be``; who sends is told the same.
         """
         box = self._boxes[owner] = Mailbox(owner, path, self._writer)
-        loaded = box.load()
+        loaded = box.load(may_be)
         for message in box.all():
             self._owners[message.id] = owner
         restore_messages(box.all(), self._traces, self._guards)

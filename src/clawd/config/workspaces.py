@@ -12,6 +12,7 @@ from clawd.config.session import SessionSettings
 from clawd.config.structure import Finding
 
 _DAEMONS = ("state", "config.json")
+_LONGEST, _LONGEST_NAME = 1024, 255
 
 
 def check_workspace(workspace: str, session_id: str, home: FilePath | None) -> Iterator[Finding]:
@@ -20,7 +21,11 @@ def check_workspace(workspace: str, session_id: str, home: FilePath | None) -> I
     use = f"Use workspaces/{session_id}"
     path = PurePosixPath(workspace)
     shown = ascii(workspace if len(workspace) <= 120 else workspace[:120] + "…")
-    if not workspace.isprintable() or "\\" in workspace:
+    if len(workspace) > _LONGEST or any(
+        len(part.encode(errors="replace")) > _LONGEST_NAME for part in path.parts
+    ):
+        yield Finding(at, "is longer than a file system takes", use)
+    elif not workspace.isprintable() or "\\" in workspace:
         yield Finding(at, f"{shown} holds a backslash or a control character", use)
     elif workspace.startswith("~"):
         yield Finding(at, f"{shown} would need '~', which is not expanded here", use)

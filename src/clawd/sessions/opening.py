@@ -49,7 +49,7 @@ class Opening:
         for step in (
             lambda: self._workspace(workspace),
             lambda: self._mail(session),
-            session.load,
+            lambda: self._conversation(session),
         ):
             try:
                 problems += step() or ()
@@ -100,15 +100,25 @@ class Opening:
                 error = f"session {session.id} crashed: {session.failed}"
                 await comms.tasks.end(task, "failed", error=error, reason="session_failed")
 
-    def _workspace(self, workspace: Path) -> None:
-        if not workspace.resolve().is_relative_to(self._home.resolve()):
+    def _leads_out(self, workspace: Path) -> bool:
+        return not workspace.resolve().is_relative_to(self._home.resolve())
+
+    def _inside(self, workspace: Path) -> None:
+        if self._leads_out(workspace):
             raise StorageError(
                 "storage_error",
                 f"{workspace}: leads out of the home folder",
                 hint="put a folder in its place",
                 path=str(workspace),
             )
+
+    def _workspace(self, workspace: Path) -> None:
+        self._inside(workspace)
         make_private_folder(workspace)
+
+    def _conversation(self, session: Session) -> list[str]:
+        # Of what stands outside nothing is taken for its own.
+        return [] if self._leads_out(session.workspace) else session.load()
 
     def _mail(self, session: Session) -> list[str]:
         post, path = self._services.comms.post, session.workspace / MAILBOX
@@ -116,7 +126,7 @@ class Opening:
             box = post.box(session.id)
             if box.usable:
                 return []
-        return post.open(session.id, path)
+        return post.open(session.id, path, lambda: self._inside(session.workspace))
 
 
 def _with_mend(text: str, error: Exception) -> str:

@@ -17,6 +17,7 @@ from clawd.cli.invocation import Invocation, command, pass_invocation
 from clawd.cli.nearest import session_ids, session_named
 from clawd.cli.times import clock
 from clawd.errors import DaemonUnreachable, NotFound
+from clawd.ids import check_session_id
 
 LEVELS = ("debug", "info", "warning", "error")
 _STYLES = {"warning": "yellow", "error": "red"}
@@ -69,8 +70,8 @@ def log_file(invocation: Invocation, session: str | None) -> Path:
     try:
         workspace = Path(session_named(invocation.client, session)["workspace"])
     except DaemonUnreachable:
-        workspace = invocation.home / "workspaces" / session
-        if "/" in session or not workspace.is_dir():
+        workspace = invocation.home / "workspaces" / check_session_id(session)
+        if not workspace.is_dir():
             raise NotFound(
                 "session_not_found", f"there is no workspace {workspace}", hint="run: clawd start"
             ) from None
