@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -164,3 +166,35 @@ async def test_an_odd_file_in_state_is_named_with_its_mend(
     assert str(tmp_path / "state" / name) in died.value.output
     assert "put a regular file in its place" in died.value.output
     assert "Traceback" not in died.value.output
+
+
+@pytest.mark.parametrize("shape", ["folder", "pipe"])
+@pytest.mark.parametrize("name", ["keys.json", "config.last-good.json", "socket", "logs"])
+async def test_an_odd_file_beside_the_logs_holds_up_no_start(
+    name: str, shape: str, model: ScriptedModel, tmp_path: Path
+) -> None:
+    """What can be made anew, or done without, is: never waited for, and named where it matters."""
+    write_config(tmp_path, scripted(model.url, "a"))
+    (tmp_path / "state").mkdir(mode=0o700)
+    path = tmp_path / "state" / name
+    SHAPES[shape](path)
+    async with RunningDaemon(tmp_path) as daemon:
+        assert await daemon.say("a", "hello") == "ok"
+        problems = (await daemon.get("/api/status"))["config"]["problems"]
+        if shape == "folder" and name.endswith(".json"):
+            assert any(str(path) in problem for problem in problems)
+
+
+@pytest.mark.parametrize("shape", ["folder", "pipe"])
+@pytest.mark.parametrize("name", ["lock", "daemon.log"])
+def test_what_no_start_can_do_without_is_named(name: str, shape: str, tmp_path: Path) -> None:
+    """One line with the path and the mend, at once."""
+    write_config(tmp_path, scripted("http://127.0.0.1:9/v1", "a"))
+    (tmp_path / "state").mkdir(mode=0o700)
+    SHAPES[shape](tmp_path / "state" / name)
+    line = [sys.executable, "-m", "clawd", "start", "--home", str(tmp_path)]
+    ended = subprocess.run(line, capture_output=True, text=True, timeout=20, check=False)
+    assert ended.returncode == 1
+    assert f"state/{name}" in ended.stderr
+    assert "remove it" in ended.stderr
+    assert "unexpected" not in ended.stderr

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from clawd.config.reading import read_regular
+
 
 def home_folder(option: str | None) -> Path:
     """The home that applies: ``--home``, ``$CLAWD_HOME``, a folder with a config.json, ~/.clawd."""
@@ -18,7 +20,7 @@ def home_folder(option: str | None) -> Path:
 def socket_path(home: Path) -> Path:
     """The daemon's socket: ``state/clawd.sock``, or the path that ``state/socket`` holds."""
     try:
-        named = (home / "state" / "socket").read_text(encoding="utf-8").strip()
-    except OSError:
+        named = read_regular(home / "state" / "socket").decode().strip()
+    except (OSError, UnicodeDecodeError):
         named = ""
     return Path(named) if named else home / "state" / "clawd.sock"

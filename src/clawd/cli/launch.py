@@ -41,7 +41,16 @@ def start(client: Client, wait: float | None = None) -> JSON:
         )
     log = home / "state" / "daemon.log"
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as sink:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK
+    try:
+        sink_descriptor = os.open(log, flags, 0o600)
+    except OSError as error:
+        raise ClawdError(
+            "no_log",
+            f"{log} cannot be written: {(error.strerror or str(error)).lower()}",
+            hint="put a regular file in its place, or remove it",
+        ) from None
+    with open(sink_descriptor, "wb") as sink:
         process = subprocess.Popen(
             [sys.executable, "-m", "clawd", "daemon", "run", "--home", str(home)],
             stdin=subprocess.DEVNULL,

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from clawd.config.keys import origin
 from clawd.config.last_good import Write
+from clawd.config.reading import read_regular
 from clawd.config.schema import Config, ProviderTemplate
 
 
@@ -32,7 +33,7 @@ class KeyBindings:
     def load(self) -> None:
         """Read the file (blocking); one that cannot be read holds nothing."""
         try:
-            found = json.loads(self._file.read_text(encoding="utf-8"))
+            found = json.loads(read_regular(self._file))
             self._known = {name: _Binding(*map(str, pair)) for name, pair in found.items()}
         except (OSError, ValueError, TypeError, AttributeError):
             self._known = {}

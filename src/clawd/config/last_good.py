@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from clawd.config.literals import with_literals, without_literals
+from clawd.config.reading import read_regular
 
 Write = Callable[[Path, bytes], object]
 """Puts a whole file in place of another, mode 0600: `clawd.storage.files.atomic_write`."""
@@ -37,7 +38,7 @@ def save_last_good(home: Path, text: str, content: Any, write: Write) -> None:
 def load_last_good(home: Path) -> str | None:
     """The text that was kept, still to be checked; None when there is none that can be read."""
     try:
-        return with_literals(last_good_file(home).read_text(encoding="utf-8"), _key(home))
+        return with_literals(read_regular(last_good_file(home)).decode(), _key(home))
     except (OSError, UnicodeDecodeError):
         return None
 
@@ -48,6 +49,6 @@ def _key_file(home: Path) -> Path:
 
 def _key(home: Path) -> bytes:
     try:
-        return _key_file(home).read_bytes()
+        return read_regular(_key_file(home))
     except OSError:
         return b""

@@ -98,8 +98,13 @@ class Configuration:
         self._inactive, self._text = tuple(checked.inactive), checked.text
         self.state = "ok"
         self.problems = [str(p) for p in checked.warnings if p.path not in _idle_keys(config)]
-        self.bindings.take(config)
-        save_last_good(self.home, checked.text, checked.content, atomic_write)
+        try:
+            self.bindings.take(config)
+            save_last_good(self.home, checked.text, checked.content, atomic_write)
+        except ClawdError as error:
+            # It is in force all the same; a start on a broken file would miss it.
+            hint = f" ({error.hint})" if error.hint else ""
+            self.problems.append(f"the configuration could not be kept: {error.message}{hint}")
 
     def _keep_going(self, checked: Checked) -> None:
         # Of the broken file, no line would be the right one.

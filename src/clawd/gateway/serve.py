@@ -105,7 +105,9 @@ def bind(state: Path) -> tuple[Path, socket.socket]:
     except OSError as error:
         channel.close()
         raise StorageError(
-            "no_socket", f"{path}: {error.strerror}", hint="check the folder's owner and mode"
+            "no_socket",
+            f"{path}: {(error.strerror or str(error)).lower()}",
+            hint="move away what stands there, or check the folder's owner and mode",
         ) from None
     return path, channel
 

@@ -13,10 +13,12 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _MENDS = {
     errno.ENOENT: "its folder is gone; put the folder back",
     errno.ENOTDIR: "its folder is not a folder; put the folder back",
-    errno.ELOOP: "it is a link; put a regular file in its place",
+    errno.EISDIR: "it is a folder; put a regular file in its place, or remove it",
+    errno.ELOOP: "it is a link; put a regular file in its place, or remove it",
     errno.EACCES: "give the daemon's user the right to write there",
     errno.EPERM: "give the daemon's user the right to write there",
     errno.EROFS: "the file system is read-only; mount it for writing",
+    errno.ENXIO: "it is a pipe; put a regular file in its place, or remove it",
     errno.EIO: "the disk failed; look at the system's log",
     errno.EMFILE: "too many open files; raise the limit (ulimit -n)",
     errno.ENFILE: "too many open files on this machine",

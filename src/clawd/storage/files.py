@@ -220,6 +220,13 @@ class HomeLock:
             except OSError as failure:
                 raise storage_error(self._path, failure) from failure
             try:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise StorageError(
+                        "storage_error",
+                        f"{self._path}: is not a regular file",
+                        hint="remove it",
+                        path=str(self._path),
+                    )
                 self._lock(descriptor)
                 if self._is_current(descriptor):
                     self._descriptor = descriptor

@@ -232,7 +232,7 @@ class RunningDaemon:
     async def _connect(self) -> None:
         pointer = self.home / "state" / "socket"
         path = self.home / "state" / "clawd.sock"
-        if pointer.exists():
+        if pointer.is_file():
             path = Path(pointer.read_text(encoding="utf-8").strip())
         transport = httpx2.AsyncHTTPTransport(uds=str(path))
         self._client = await self._running.enter_async_context(

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from prompt_toolkit.history import History
 
+from clawd.config.reading import read_regular
+
 KEPT = 1000
 
 
@@ -22,7 +24,7 @@ class SessionHistory(History):
     def load_history_strings(self) -> Iterable[str]:
         """The newest line first; a damaged line is passed over."""
         try:
-            rows = self.path.read_bytes().split(b"\n")
+            rows = read_regular(self.path).split(b"\n")
         except OSError:
             return []
         found = []

@@ -50,7 +50,7 @@ def logs(
         when = record.get("unix", float("inf"))
         return str(record.get("level", "info")) in wanted and when >= oldest
 
-    content = path.read_bytes() if path.exists() else b""
+    content = path.read_bytes() if path.is_file() else b""
     rows = [record for row in content.split(b"\n") if (record := _record(row)) and passes(record)]
     for record in rows[len(rows) - lines :] if lines < len(rows) else rows:
         _show(invocation, record)

@@ -1,56 +1,28 @@
-"""The checks of ``clawd doctor``."""
+"""The home: its configuration, who may read it, and what stands in its files."""
 
 from __future__ import annotations
 
 import os
-import platform
-import shutil
 import stat
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from clawd import __version__
+from clawd.cli.checks.check import Check
+from clawd.cli.checks.daemon import ANSWER_SECONDS, lock_holder
 from clawd.cli.client import Client
-from clawd.config.loader import Checked, load
-from clawd.errors import ClawdError, DaemonUnreachable
+from clawd.config.loader import Checked
+from clawd.errors import ClawdError
 
-FEW_BYTES, TOO_FEW_BYTES = 1 << 30, 32 << 20
-
-
-@dataclass(frozen=True)
-class Check:
-    """What one check found, and what mends it ("" when there is nothing to do)."""
-
-    name: str
-    state: Literal["ok", "warning", "error"]
-    message: str
-    mend: str = ""
+_LOGS = (
+    "state/*.jsonl",
+    "workspaces/*/session_messages.jsonl",
+    "workspaces/*/history.jsonl",
+)
+_KEPT = ("*.jsonl.rejected", "*.jsonl.torn-*", "*.jsonl.aside-*")
 
 
-def run_checks(client: Client, *, fix: bool) -> list[Check]:
-    """Every check, in the order in which a human would mend."""
-    home = client.home
-    checked = load(home, os.environ)
-    return [
-        _python(),
-        *_folders(home, fix),
-        *_configuration(checked),
-        *_workspaces(client, checked),
-        _disk(home),
-        *_damage(home),
-        *_daemon(client),
-    ]
-
-
-def _python() -> Check:
-    # An older one cannot even import this: pyproject.toml and scripts/run refuse it.
-    return Check("python", "ok", f"{platform.python_version()} at {sys.executable}")
-
-
-def _folders(home: Path, fix: bool) -> Iterator[Check]:
+def folders(home: Path, fix: bool) -> Iterator[Check]:
+    """Whether the home is there, writable and private."""
     if not home.is_dir():
         yield Check("home", "error", f"there is no {home}", f"clawd init {home}")
         return
@@ -64,7 +36,9 @@ def _folders(home: Path, fix: bool) -> Iterator[Check]:
     if fix:
         for path in open_to_others:
             path.chmod(_mode(path) & 0o700)
-        yield Check("home", "ok", f"{len(open_to_others)} files and folders made private")
+        count = len(open_to_others)
+        text = f"others could read {count} files and folders"
+        yield Check("home", "ok", text, fixed="made private")
         return
     names = ", ".join(str(path.relative_to(home)) for path in open_to_others[:3])
     more = f" and {len(open_to_others) - 3} more" if len(open_to_others) > 3 else ""
@@ -79,7 +53,8 @@ def _private(home: Path) -> Iterator[Path]:
     for folder in (home / "state", *(home / "workspaces").glob("*/logs")):
         if folder.is_dir():
             yield from (path for path in folder.rglob("*") if not path.is_symlink())
-    yield from (home / "workspaces").glob("*/*.jsonl*")
+    logs = (home / "workspaces").glob("*/*.jsonl*")
+    yield from (path for path in logs if not path.is_symlink())
 
 
 def _mode(path: Path) -> int:
@@ -89,7 +64,8 @@ def _mode(path: Path) -> int:
         return 0
 
 
-def _configuration(checked: Checked) -> Iterator[Check]:
+def configuration(checked: Checked) -> Iterator[Check]:
+    """Every problem of ``config.json``, and of the keys that it names."""
     for problem in checked.problems:
         yield Check("config", problem.severity, str(problem))
     for key in checked.inactive:
@@ -100,7 +76,8 @@ def _configuration(checked: Checked) -> Iterator[Check]:
         yield Check("config", "ok", f"{sessions} sessions, {templates} provider templates")
 
 
-def _workspaces(client: Client, checked: Checked) -> Iterator[Check]:
+def workspaces(client: Client, checked: Checked) -> Iterator[Check]:
+    """Whether every session has a folder to work in."""
     in_use = _in_use(client)
     if in_use is None and checked.config is None:
         return
@@ -129,51 +106,50 @@ def _workspaces(client: Client, checked: Checked) -> Iterator[Check]:
 def _in_use(client: Client) -> list[Path] | None:
     """The workspaces of the sessions that run, those made at run time too; None: no daemon."""
     try:
-        items = client.get("/api/sessions").get("items", [])
+        items = client.get("/api/sessions", timeout=ANSWER_SECONDS).get("items", [])
     except ClawdError:
         return None  # the daemon's own check says why
     return [Path(item["workspace"]) for item in items if item.get("status") != "disabled"]
 
 
-def _disk(home: Path) -> Check:
-    place = home
-    while not place.exists():
-        place = place.parent
-    free = shutil.disk_usage(place).free
-    text = f"{free / (1 << 30):.1f} GiB free"
-    if free < TOO_FEW_BYTES:
-        return Check("disk", "error", text, "make room: nothing can be stored")
-    return Check("disk", "warning" if free < FEW_BYTES else "ok", text)
-
-
-def _damage(home: Path) -> Iterator[Check]:
-    for folder in (home / "state", *(home / "workspaces").glob("*")):
-        for path in folder.glob("*.rejected") if folder.is_dir() else ():
-            yield Check(
-                "storage",
-                "warning",
-                f"{path} holds lines that could not be read",
-                "look at it, then delete it; every other line is in use",
-            )
-
-
-def _daemon(client: Client) -> Iterator[Check]:
-    try:
-        status = client.get("/api/status")
-    except DaemonUnreachable:
-        yield Check("daemon", "warning", "not running", "clawd start")
-        return
-    except ClawdError as problem:
-        yield Check("daemon", "error", problem.message, "clawd restart")
-        return
-    yield Check("daemon", "ok", f"pid {status.get('pid')}, version {status.get('version')}")
-    if status.get("version") != __version__:
-        yield Check("daemon", "warning", f"this command is version {__version__}", "clawd restart")
-    state = (status.get("config") or {}).get("state")
-    if state != "ok":
+def logs(home: Path) -> Iterator[Check]:
+    """What a look from outside tells of the logs; ``clawd fsck`` reads every line."""
+    bad = 0
+    for path in (found for pattern in _LOGS for found in sorted(home.glob(pattern))):
+        problem = _damaged(path, live=bool(lock_holder(home)))
+        if problem:
+            bad += 1
+            mend = "clawd stop, then clawd fsck --repair"
+            yield Check("storage", "error", f"{path} {problem}", mend)
+    kept = [
+        path
+        for folder in (home / "state", *(home / "workspaces").glob("*"))
+        for pattern in _KEPT
+        for path in sorted(folder.glob(pattern))
+    ]
+    for path in kept:
         yield Check(
-            "daemon", "warning", f"it runs on the {state} configuration", "mend config.json"
+            "storage",
+            "warning",
+            f"{path} holds what could not be read (a crash, a power cut or a damaged disk)",
+            "look at it, then delete it; every other line is in use",
         )
-    for provider in status.get("providers", []):
-        if not provider.get("ok", True):
-            yield Check("provider", "warning", f"{provider['id']}: {provider.get('problem')}")
+    if not bad and not kept:
+        yield Check("storage", "ok", "the logs look whole; clawd fsck reads every line")
+
+
+def _damaged(path: Path, *, live: bool) -> str:
+    """What is wrong with a log at first sight, "" when nothing is."""
+    try:
+        facts = path.lstat()
+        if not stat.S_ISREG(facts.st_mode):
+            return "is not a regular file: its session is parked"
+        if live or not facts.st_size:
+            return ""
+        with path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                return "ends in the middle of a line (a crash or a power cut)"
+    except OSError as error:
+        return f"cannot be read: {(error.strerror or str(error)).lower()}"
+    return ""

@@ -1,0 +1,1 @@
+"""The checks of ``clawd doctor``, by what they look at."""
