@@ -136,8 +136,13 @@ async def _ask(
         if not reply.text and not reply.calls and not retried:
             retried = True
             continue
-        said = assistant(reply.text, sound(reply.calls))
+        calls = sound(reply.calls)
+        if calls != reply.calls:
+            turn.repetition.unreadable()
+        said = assistant(reply.text, calls)
         await (conversation.keep(said) if reply.calls else conversation.end(said))
+        if not reply.text and not reply.calls:
+            _notice(turn, "empty_answer", "the model answered nothing, twice in a row")
         if reply.finish == "length":
             _notice(turn, "answer_cut", "the answer was cut at the model's output limit")
         return reply

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from clawd.errors import GuardRefused
+from clawd.errors import GuardRefused, ProviderError
 from clawd.messages import ChatMessage, ToolCall
+
+CORRECTIONS = 2
+"""How often a model may mend arguments that could not be read, in one turn."""
 
 
 class Repetition:
@@ -22,6 +25,7 @@ class Repetition:
         self._failed = failed
         self._calls: Counter[tuple[str, str]] = Counter()
         self._in_a_row = 0
+        self._unreadable = 0
 
     def warning(self, call: ToolCall) -> str:
         """Count a call that is about to run; a line for its result when it repeats itself."""
@@ -44,8 +48,22 @@ class Repetition:
         """Count how a call ended."""
         self._in_a_row = 0 if succeeded else self._in_a_row + 1
 
+    def unreadable(self) -> None:
+        """Count an answer with arguments that are no JSON object."""
+        self._unreadable += 1
+
     def check(self, turn: str) -> None:
-        """``GuardRefused`` when the model repeats itself or fails too often to go on."""
+        """``GuardRefused`` when the model repeats itself or fails too often to go on.
+
+        ``ProviderError`` when it cannot write arguments that can be read.
+        """
+        if self._unreadable > CORRECTIONS:
+            raise ProviderError(
+                "malformed_arguments",
+                f"the model wrote arguments that are no JSON object in {self._unreadable} answers "
+                f"of this turn; it may mend them {CORRECTIONS} times",
+                hint="choose a model that is able to call tools",
+            )
         (key, count), *_ = [*self._calls.most_common(1), (("", ""), 0)]
         if count >= self._stop:
             raise GuardRefused(

@@ -50,6 +50,17 @@ def resolve_key(
     return _usable(written, "")
 
 
+def place_of_key(reference: Secret | None) -> str:
+    """Where a key is to be mended, in words that do not show it."""
+    if not reference:
+        return "there is none"
+    written = reference.reveal()
+    variable = _VARIABLE.fullmatch(written)
+    if variable:
+        return f"environment variable {variable.group(1)}"
+    return written.removeprefix(_FILE) if written.startswith(_FILE) else "it stands in config.json"
+
+
 def is_literal(reference: Secret) -> bool:
     """Whether the key itself is written, and not a reference to it."""
     written = reference.reveal()

@@ -10,10 +10,19 @@ _SHOWN = 200
 
 
 class Endpoint:
-    """Where a model is served; ``hide`` takes secrets out of what it says."""
+    """Where a model is served; ``hide`` takes secrets out of what it says.
 
-    def __init__(self, url: str, hide: Callable[[str], str]) -> None:
+    ``key_from`` says in words where its key is written.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        hide: Callable[[str], str],
+        key_from: str = "apiKey of the provider template",
+    ) -> None:
         self.url = url
+        self.key_from = key_from
         self._hide = hide
         parts = urlsplit(url)
         self.host = parts.netloc.rpartition("@")[2] or url

@@ -24,7 +24,12 @@ _OVERFLOW_WORDS = (
     "prompt is too long",
     "too many input tokens",
 )
-_QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
+_QUOTA_CODES = frozenset(
+    "insufficient_quota billing_hard_limit_reached billing_not_active billing_error "
+    "insufficient_credits spend_limit_reached spending_limit_reached".split()
+)
+_QUOTA_WORDS = ("spend limit", "spending limit", "credit balance", "out of credits")
+"""A limit on money says so without a code at some providers, and no wait helps against it."""
 
 
 class Fault(Exception):
@@ -53,6 +58,9 @@ def of_status(
     code, said = _said(body)
     shown = endpoint.shown(said) if said else "no reason given"
     where = f"{endpoint.host} answered {status}"
+    if status == 402 or (status in (400, 403, 429) and _is_quota(code, said)):
+        hint = "check the plan and the billing of this provider"
+        return Fault(ProviderError("provider_quota", f"{where}: {shown}", hint=hint))
     if status in (401, 403):
         # A refusal of the key may quote it in a form that cannot be recognised: it is not shown.
         reason = "" if status == 401 else f": {shown}"
@@ -60,12 +68,9 @@ def of_status(
             ProviderError(
                 "provider_auth",
                 f"{where}: the API key is missing, wrong or not allowed to do this{reason}",
-                hint="check apiKey of the provider template with this endpoint",
+                hint=f"check {endpoint.key_from}",
             )
         )
-    if status == 402 or (status == 429 and code in _QUOTA_CODES):
-        hint = "check the plan and the billing of this provider"
-        return Fault(ProviderError("provider_quota", f"{where}: {shown}", hint=hint))
     if status in (400, 413, 422) and _is_overflow(code, said):
         return Fault(ContextOverflow("context_overflow", f"{where}: {shown}"))
     if status == 404:
@@ -122,8 +127,10 @@ def of_connection(error: BaseException, endpoint: Endpoint, patience: Patience) 
     """No connection, or one that was lost before the answer began."""
     causes = list(_causes(error))
     attempts = patience.attempts
+    hint = "check the endpoint of the provider template, and the network"
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         why, attempts = "its certificate is not trusted", 1
+        hint = "name the file of its authority in SSL_CERT_FILE, in the daemon's environment"
     elif any(isinstance(cause, ssl.SSLError) for cause in causes):
         why = "TLS failed"
     elif any(isinstance(cause, socket.gaierror) for cause in causes):
@@ -139,7 +146,7 @@ def of_connection(error: BaseException, endpoint: Endpoint, patience: Patience) 
     error_of_ours = ProviderBusy(
         "provider_unreachable",
         f"{endpoint.host} is out of reach: {why}",
-        hint="check the endpoint of the provider template, and the network",
+        hint=hint,
         retryable=True,
     )
     return Fault(error_of_ours, attempts)
@@ -203,6 +210,10 @@ def _said(body: str) -> tuple[str, str]:
     kinds = {str(value.get("code")), str(value.get("type"))}
     known = kinds & (_OVERFLOW_CODES | _QUOTA_CODES)
     return (known.pop() if known else str(code)), str(text)
+
+
+def _is_quota(code: str, said: str) -> bool:
+    return code in _QUOTA_CODES or any(words in said.lower() for words in _QUOTA_WORDS)
 
 
 def _is_overflow(code: str, said: str) -> bool:

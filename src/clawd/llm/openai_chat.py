@@ -62,9 +62,10 @@ class OpenAIChat:
         context_window: int = 128_000,
         patience: Patience | None = None,
         hide: Callable[[str], str] = str,
+        key_from: str = "apiKey of the provider template",
     ) -> None:
         self.context_window = context_window
-        self._endpoint = Endpoint(endpoint, hide)
+        self._endpoint = Endpoint(endpoint, hide, key_from)
         self._timeout = timeout_seconds
         self._prices = prices or {}
         self._patience = patience or Patience()
@@ -101,7 +102,7 @@ class OpenAIChat:
         """
         if not self._key_is_valid:
             text = f"the API key for {self._endpoint.host} has characters that no key may have"
-            hint = "check apiKey of the provider template for line breaks and quotes"
+            hint = f"check {self._endpoint.key_from} for line breaks and quotes"
             raise ProviderError("provider_auth", text, hint=hint)
         body = encode(request, completion_limit=self._endpoint.hostname == _OPENAI)
         spoken = _Spoken()
@@ -113,7 +114,7 @@ class OpenAIChat:
                 spoken.begin()
                 answer = Assembly()
                 try:
-                    await self._open(deadline)
+                    await self._open(answer, deadline)
                     async with aclosing(
                         self._attempt(request.model, body, answer, deadline)
                     ) as texts:
@@ -126,17 +127,20 @@ class OpenAIChat:
                     pause = fault.wait or self._patience.pause(attempt)
                     if fault.wait is not None:
                         self._slots.close_for(fault.wait)
+                    self._slots.left(answer)
                     if attempt >= fault.attempts or clock() + pause >= deadline:
                         raise fault.error from None
                     _log.info("%s: attempt %d: %s", request.session, attempt, fault.error.message)
                     spoken.fault = fault
                     if fault.wait is None:
                         await asyncio.sleep(pause)
+                finally:
+                    self._slots.left(answer)
         yield self._reply(request, body, answer)
 
-    async def _open(self, deadline: float) -> None:
+    async def _open(self, who: object, deadline: float) -> None:
         try:
-            await self._slots.opened(deadline)
+            await self._slots.opened(who, deadline)
         except TimeoutError:
             raise faults.silence(self._endpoint, self._timeout, "took no request", 1) from None
 
@@ -147,6 +151,7 @@ class OpenAIChat:
         clock = asyncio.get_running_loop().time
         first = min(clock() + self._patience.first_token, deadline)
         response = await self._post(model, body, first)
+        self._slots.took()
         try:
             kind = response.headers.get("content-type", "").lower()
             if "html" in kind or "json" in kind:

@@ -30,14 +30,17 @@ class ModelPool:
         timeout_seconds: float = 600,
         prices: Prices | None = None,
         context_window: int = 128_000,
+        key_from: str = "apiKey of the provider template",
     ) -> ChatModel:
         """The model behind an endpoint; the same one for the same arguments.
 
         All that share it share its ``max_concurrency``. ``offline:`` is the model that is built
-        in. ``prices`` are USD for a million tokens by model name.
+        in. ``prices`` are USD for a million tokens by model name. ``key_from`` says in words
+        where the key is written, for whoever has to mend it.
         """
         listed = tuple(sorted((name, p.input, p.output) for name, p in (prices or {}).items()))
-        key = (endpoint, api_key, max_concurrency, timeout_seconds, listed, context_window)
+        limits = (max_concurrency, timeout_seconds, context_window)
+        key = (endpoint, api_key, key_from, listed, limits)
         if key not in self._models:
             self._redactor.learn([api_key] if api_key else [])
             offline = endpoint == OFFLINE_ENDPOINT
@@ -51,6 +54,7 @@ class ModelPool:
                 context_window=context_window,
                 patience=self.patience,
                 hide=self._redactor.text,
+                key_from=key_from,
             )
         return self._models[key]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from clawd.config.bindings import KeyBindings
-from clawd.config.keys import origin, resolve_key
+from clawd.config.keys import origin, place_of_key, resolve_key
 from clawd.config.schema import Config, ProviderTemplate, SessionSettings
 from clawd.errors import ClawdError, Invalid, ProviderError
 from clawd.events import Event, Notice
@@ -20,6 +20,9 @@ from clawd.llm.port import ChatModel
 from clawd.messages import JSON
 from clawd.secrets import Redactor, Secret
 from clawd.sessions.services import Chosen
+
+MAX_FALLBACKS = 4
+"""How many templates are asked after the first, at most."""
 
 
 class Pool(Protocol):
@@ -82,12 +85,35 @@ class ConfiguredModels:
             )
         name = settings.provider.model or template.default_model
         model = await self.of(template)
-        fallback = config.provider_templates.get(config.fallback_of(settings) or "")
-        # One that is held holds nobody else: then there is nothing to fall back to.
-        if fallback is not None and self.key_state(fallback) in ("ok", "none"):
-            told = partial(self._fell_back, settings.id, fallback.id)
-            model = Failover(model, await self.of(fallback), fallback.default_model, told)
+        # From the last to the first: what stands behind each is ready when it is made.
+        behind: ChatModel | None = None
+        chain = self._fallbacks(template, config.fallback_of(settings))
+        for at in range(len(chain) - 1, -1, -1):
+            own = await self.of(chain[at])
+            behind = own if behind is None else self._failover(settings, own, behind, chain[at + 1])
+        if behind is not None:
+            model = self._failover(settings, model, behind, chain[0])
         return Chosen(model, name, template.context_window)
+
+    def _fallbacks(self, template: ProviderTemplate, name: str | None) -> list[ProviderTemplate]:
+        """The templates that are asked one after another when this one fails; each once."""
+        found: list[ProviderTemplate] = []
+        templates = self._config().provider_templates
+        while name is not None and len(found) < MAX_FALLBACKS:
+            following = templates.get(name)
+            if following is None or following in (template, *found):
+                break
+            # One that is held holds nobody else: it is left out.
+            if self.key_state(following) in ("ok", "none"):
+                found.append(following)
+            name = following.fallback
+        return found
+
+    def _failover(
+        self, settings: SessionSettings, first: ChatModel, second: ChatModel, to: ProviderTemplate
+    ) -> ChatModel:
+        told = partial(self._fell_back, settings.id, to.id)
+        return Failover(first, second, to.default_model, told)
 
     def _fell_back(self, session: str, fallback: str, error: ClawdError) -> None:
         text = f"{error.message}; template {fallback!r} answers instead"
@@ -104,6 +130,7 @@ class ConfiguredModels:
             timeout_seconds=template.timeout_seconds,
             prices=template.prices,
             context_window=template.context_window,
+            key_from=f"apiKey of template '{template.id}' ({place_of_key(template.api_key)})",
         )
 
     def key(self, template: ProviderTemplate) -> Secret | None:
