@@ -18,7 +18,8 @@ def restore_messages(messages: Iterable[SessionMessage], traces: Traces, guards:
     clock = time.time()
     since = timestamp(clock - _LATELY)
     said: set[tuple[str, str, str]] = set()
-    for message in messages:
+    # The newest first: once there are too many traces, what is older is passed over.
+    for message in reversed(list(messages)):
         traces.stored(message)
         if message.timestamp <= since or message.type in ("task_result", "notice"):
             continue
