@@ -23,13 +23,14 @@ from clawd.comms.traces import Traces
 from clawd.comms.verdicts import PARENT_ENDED, Verdicts, lineage_of
 from clawd.config.schema import Limits
 from clawd.errors import ClawdError, Invalid
-from clawd.events import Event, TaskUpdated
+from clawd.events import Event, Notice, TaskUpdated
 from clawd.ids import OPERATOR, new_id, now, seconds_of, timestamp
 
 log = logging.getLogger("clawd.tasks")
 
 MAX_DEADLINE_SECONDS = 366 * 86_400.0
 _AGAIN_SECONDS = 5.0
+_MOST_SECONDS = 300.0
 
 
 class Clock(Protocol):
@@ -291,13 +292,21 @@ class Assignments:
         if not self.board.get(task.id).final:
             await self._stop_work(await self.end(task, "cancelled", reason=PARENT_ENDED))
 
-    async def _announce(self, task: AsyncTask) -> None:
-        """Tell the creator; the verdict stands, so what is in the way is tried again."""
+    async def _announce(self, task: AsyncTask, again: float = _AGAIN_SECONDS) -> None:
+        """Tell the creator; the verdict stands, so what is in the way is tried again.
+
+        With growing pauses, and the operator is told of the first time.
+        """
         try:
             await self.verdicts.announce(task)
         except ClawdError as error:
-            log.warning("%s cannot be told of task %s: %s", task.from_session, task.id, error)
-            self._clock.later(_AGAIN_SECONDS, lambda: self._announce(task))
+            text = f"{task.from_session} cannot be told yet of the end of {task.id}: {error}"
+            log.warning("%s", text)
+            if again == _AGAIN_SECONDS:
+                trace = lineage_of(task).trace
+                self._emit(Notice(trace=trace, code="verdict_untold", text=text, level="warning"))
+            longer = min(2 * again, _MOST_SECONDS)
+            self._clock.later(again, lambda: self._announce(task, longer))
 
     async def resume(self) -> None:
         """After a start: tell what was not told, arm deadlines, go on with what is open."""

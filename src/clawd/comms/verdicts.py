@@ -6,12 +6,16 @@ import msgspec
 
 from clawd.bus.port import Envelope, MessageBus
 from clawd.comms.board import TaskBoard
+from clawd.comms.checks import cut
 from clawd.comms.directory import Directory
 from clawd.comms.models import AsyncTask, SessionMessage
 from clawd.comms.post import Post
+from clawd.errors import StorageError
 from clawd.ids import OPERATOR, now
 from clawd.lineage import Lineage
 
+MAX_TOLD_BYTES = 64 * 1024
+"""How much of a verdict is told that is too long for one line of a mailbox."""
 PARENT_ENDED = "the task that it was for has ended"
 
 
@@ -50,7 +54,15 @@ class Verdicts:
             priority=task.priority,
             lineage=lineage,
         )
-        await self._post.store(message)
+        try:
+            await self._post.store(message)
+        except StorageError as error:
+            if error.code != "line_too_large":
+                raise
+            remark = "[clawd: cut; check_async_tasks has the whole]"
+            text = cut(message.content, MAX_TOLD_BYTES, remark)
+            message = msgspec.structs.replace(message, content=text)
+            await self._post.store(message)
         self._wake(message)
 
     def continued(self, message: SessionMessage) -> AsyncTask | None:
