@@ -51,9 +51,13 @@ class Ledger:
 
 @dataclass
 class Aftermath:
-    """What is on disk, as a fresh pair of eyes reads it."""
+    """What is on disk, as a fresh pair of eyes reads it.
+
+    ``whole`` False: no start has mended it yet, so a torn last line is not to be wondered at.
+    """
 
     home: Path
+    whole: bool = True
     broken: list[str] = field(default_factory=list)
     messages: dict[str, JSON] = field(default_factory=dict)
     tasks: dict[str, JSON] = field(default_factory=dict)
@@ -153,7 +157,7 @@ class Aftermath:
         if not path.exists():
             return found
         data = path.read_bytes()
-        if data and not data.endswith(b"\n"):
+        if data and not data.endswith(b"\n") and self.whole:
             self.broken.append(f"{path}: the last line has no end")
         for number, line in enumerate(data.split(b"\n")[:-1], 1):
             try:

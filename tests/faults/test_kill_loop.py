@@ -6,8 +6,10 @@ import asyncio
 import random
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.faults.ledger import Aftermath, Figures, Ledger
@@ -16,7 +18,7 @@ from tests.faults.workload import Workload
 from clawd.testing.daemon import RunningDaemon
 from clawd.testing.model import ScriptedModel
 
-SECONDS_TO_SETTLE = 300
+STUCK_SECONDS = 60
 
 
 @pytest.mark.timeout(90)
@@ -53,7 +55,7 @@ async def kill_loop(
             promises = int(2.5 * sends / kills * chance.uniform(0.2, 1.8))
             await killed_at_work(home, work, promises, chance.uniform(0, 0.03))
         done += 1
-    async with RunningDaemon(home) as daemon:
+    async with RunningDaemon(home, heard=lambda _: None) as daemon:
         stuck = await work.complete_creations(daemon)
         await settled(daemon)
     after = Aftermath(home)
@@ -75,7 +77,7 @@ async def kill_loop(
 
 async def killed_at_work(home: Path, work: Workload, promises: int, later: float) -> None:
     """One life under load, which ends at once a little after so many acknowledgements."""
-    daemon = RunningDaemon(home)
+    daemon = RunningDaemon(home, heard=lambda _: None)
     await daemon.start()
     async with asyncio.TaskGroup() as group:
         group.create_task(work.until(daemon, promises))
@@ -95,17 +97,32 @@ async def killed_while_it_starts(home: Path, after: float) -> None:
 
 
 async def settled(daemon: RunningDaemon) -> None:
-    """Wait until nothing waits, runs or is open; turns that are tried again pause for seconds."""
-    async with asyncio.timeout(SECONDS_TO_SETTLE):
-        while True:
-            sessions = (await daemon.get("/api/sessions"))["items"]
-            status = await daemon.get("/api/status")
-            if not status["openTasks"] and all(
-                s["status"] == "idle" and not s["queue"] and not s["unread"] for s in sessions
-            ):
-                return
-            # The daemon has better things to do than to answer this for every event.
-            await asyncio.sleep(0.3)
+    """Wait until nothing waits, runs or is open; a minute without any progress is too long."""
+    least, since = 10**9, time.monotonic()
+    while True:
+        sessions = (await daemon.get("/api/sessions"))["items"]
+        tasks = (await daemon.get("/api/status"))["openTasks"]
+        left = tasks + sum(s["queue"] + s["unread"] + (s["status"] == "busy") for s in sessions)
+        if not left:
+            return
+        if left < least:
+            least, since = left, time.monotonic()
+        if time.monotonic() - since > STUCK_SECONDS:
+            pytest.fail(await _stuck(daemon, sessions), pytrace=False)
+        # The daemon has better things to do than to answer this for every event.
+        await asyncio.sleep(0.5)
+
+
+async def _stuck(daemon: RunningDaemon, sessions: list[dict[str, Any]]) -> str:
+    status = await daemon.get("/api/status")
+    told = [
+        f"{s['id']}: {s['status']}, {s['unread']} unread, {s['queue']} queued, {s['failed']}"
+        for s in sessions
+        if s["unread"] or s["queue"] or s["status"] != "idle"
+    ]
+    noticed = [f"{n['time']} {n['session']} {n['code']}: {n['text']}" for n in status["notices"]]
+    open_tasks = f"{status['openTasks']} tasks stay open"
+    return "\n  ".join([f"nothing goes on, and {open_tasks}", *told, *noticed[-20:]])
 
 
 def unexpected(ledger: Ledger) -> set[str]:

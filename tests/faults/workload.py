@@ -56,6 +56,8 @@ class Workload:
             "maxAutonomousTurnsPerHour": 10**6,
             "sendsPerMinute": 10**6,
             "maxSessionsPerHour": 1000,
+            "maxTasksCreated": 10**6,
+            "maxTasksAssigned": 10**6,
         }
         sessions = {name: {"context": context} for name in SESSIONS}
         write_config(home, scripted(self._model.url, *SESSIONS, limits=limits, **sessions, **more))

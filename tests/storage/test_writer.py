@@ -259,6 +259,32 @@ async def test_lines_that_cannot_be_taken_back_are_cut_before_the_next(
     assert path.read_bytes() == b"one\ntwo\n"
 
 
+@pytest.mark.parametrize("ended", [True, False])
+async def test_refused_lines_do_not_wait_for_the_next_append(
+    writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ended: bool
+) -> None:
+    """What could not be taken back goes as soon as the disk works, and when the writer ends.
+
+    A start must not find a line that was refused.
+    """
+    path = tmp_path / "log"
+    await writer.append(path, b"one\n")
+
+    def failing(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fdatasync", failing)
+    monkeypatch.setattr(os, "ftruncate", failing)
+    await refused(writer, path)
+    assert path.read_bytes() == b"one\nlost\n"
+    monkeypatch.undo()
+    if ended:
+        await writer.close()
+    async with asyncio.timeout(5):
+        while path.read_bytes() != b"one\n":  # noqa: ASYNC110 - a file has no event
+            await asyncio.sleep(0.05)
+
+
 @pytest.fixture
 def small_files() -> Iterator[int]:
     """No file may grow over this many bytes (a write is cut short there, then refused)."""

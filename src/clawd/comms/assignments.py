@@ -29,7 +29,7 @@ from clawd.ids import OPERATOR, new_id, now, seconds_of, timestamp
 log = logging.getLogger("clawd.tasks")
 
 MAX_DEADLINE_SECONDS = 366 * 86_400.0
-_AGAIN_SECONDS = 5.0
+_AGAIN_SECONDS = 2.0
 _MOST_SECONDS = 300.0
 
 

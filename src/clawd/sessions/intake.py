@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from msgspec.structs import replace
 
 from clawd.bus.port import Envelope, Inbox
 from clawd.comms.models import MAX_TOGETHER, SessionMessage, fitting
 from clawd.comms.post import expired
+from clawd.errors import StorageError
 from clawd.ids import new_id, now
 from clawd.sessions.records import Trigger, TurnRecord
+from clawd.sessions.retrying import FULL_SECONDS
 from clawd.sessions.services import Services
 from clawd.sessions.transcript import Transcript
 
@@ -62,10 +66,14 @@ class Intake:
         found = [box.get(e.id) for e in envelopes if e.id not in claimed]
         # An answer that a wait got, in a turn whose end the daemon did not live to see.
         given = [m for m in found if m and m.state == "delivered"]
-        if given:
-            await self._transcript.recall()
-        seen = [m for m in given if self._has_seen(m.id)]
-        await post.read(seen)
+        try:
+            if given:
+                await self._transcript.recall()
+            seen = [m for m in given if self._has_seen(m.id)]
+            await post.read(seen)
+        except StorageError:
+            self._ask_again(envelopes)
+            return []
         waiting = sorted(
             (
                 m
@@ -79,6 +87,13 @@ class Intake:
         for message in waiting[count:]:
             post.wake(message)
         return waiting[:count]
+
+    def _ask_again(self, envelopes: Iterable[Envelope]) -> None:
+        async def publish() -> None:
+            for envelope in envelopes:
+                self._services.bus.publish(envelope)
+
+        self._services.clock.later(FULL_SECONDS, publish)
 
     def _has_seen(self, message_id: str) -> bool:
         said = (record.message for record in self._transcript.records())

@@ -14,7 +14,7 @@ from clawd.comms.caller import Caller
 from clawd.comms.manager import Status
 from clawd.config.schema import SessionSettings
 from clawd.errors import ClawdError, NotFound, Refused, StorageError
-from clawd.events import Notice, PromptQueued
+from clawd.events import PromptQueued
 from clawd.ids import OPERATOR, new_id, now
 from clawd.lineage import Lineage, begin
 from clawd.sessions.counting import TurnCounts
@@ -24,6 +24,7 @@ from clawd.sessions.intake import Intake
 from clawd.sessions.lines import check_line
 from clawd.sessions.prompter import Prompter
 from clawd.sessions.records import Trigger, TurnRecord
+from clawd.sessions.retrying import Retrying
 from clawd.sessions.services import Services
 from clawd.sessions.transcript import Transcript
 from clawd.sessions.turns import TurnRunner
@@ -69,7 +70,8 @@ class Session:
         self._going = asyncio.Event()
         self._going.set()
         self._compaction: asyncio.Task[None] | None = None
-        self._refusals = 0
+        self._retrying = Retrying(lambda: self.id, services)
+        self._pause = 0.0
         self._runner = TurnRunner(
             lambda: self.settings,
             workspace,
@@ -163,7 +165,10 @@ class Session:
             finally:
                 self._taking = 0
             if asked is not None:
-                await self._run(asked)
+                await self._run(self._retrying.known(asked))
+            if self._pause:
+                await asyncio.sleep(self._pause)
+                self._pause = 0.0
 
     async def prompt(
         self, text: str, mode: Mode = "queue", *, lineage: Lineage | None = None
@@ -289,9 +294,10 @@ class Session:
         self._ended.clear()
         try:
             await self._to_its_end(turn)
-            self._refusals = 0
+            self._retrying.stored()
         except* StorageError as refused:
-            self._try_again_later(turn, refused.exceptions[0])
+            asking = self._asking_for(turn)
+            self._pause = self._retrying.refused(turn, asking, refused.exceptions[0])
         finally:
             self.running = self._task = self._runner.task = None
             self._runner.settling = False
@@ -315,20 +321,6 @@ class Session:
             await self._runner.suspended(turn)
             for envelope in self._asking_for(turn):
                 self._services.bus.publish(envelope)
-
-    def _try_again_later(self, turn: TurnRecord, refused: BaseException) -> None:
-        """The disk took nothing: what asked for the turn is still there, and asks once more."""
-        self._refusals += 1
-        seconds = min(60.0, 2.0**self._refusals)
-        text = f"a turn of {self.id} waits {seconds:g} s for the disk: {refused}"
-        self._services.emit(Notice(session=self.id, code="storage", text=text, level="error"))
-        waiting = self._asking_for(turn)
-
-        async def publish() -> None:
-            for envelope in waiting:
-                self._services.bus.publish(envelope)
-
-        self._services.clock.later(seconds, publish)
 
     def _asking_for(self, turn: TurnRecord) -> list[Envelope]:
         """What asks for this turn again: itself, once it is in the transcript."""

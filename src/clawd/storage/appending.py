@@ -119,6 +119,16 @@ class AppendFiles:
         file.size = written.size
         file.torn = False
 
+    @property
+    def unsound(self) -> bool:
+        """Whether a file may hold lines that were refused."""
+        return bool(self._unsound)
+
+    def repair(self) -> None:
+        """Take back what was refused, as far as the disk lets it."""
+        for path in list(self._unsound):
+            self._reopen_unsound(path)
+
     def forget(self, path: str) -> None:
         """Close the file; the next append opens whatever then has its name."""
         file = self._open.pop(path, None)
@@ -146,7 +156,8 @@ class AppendFiles:
             if there is not None and (there.st_dev, there.st_ino) == file.identity:
                 self._open.move_to_end(path)
                 if path in self._unsound:
-                    self._cut_unsound(path, file)
+                    self._repair(path, file)
+                    return self._open.get(path) or self._reopen(path)
                 elif there.st_size != file.size:
                     file.settle(there.st_size)
                 return file
@@ -184,6 +195,8 @@ class AppendFiles:
         identity, good = self._unsound[path]
         if identity == file.identity:
             file.cut(good)
+            # What was refused must not come back with the power either.
+            sync_file(file.descriptor)
             file.settle(os.fstat(file.descriptor).st_size)
         del self._unsound[path]
 
@@ -195,7 +208,10 @@ class AppendFiles:
             self.forget(path)
 
     def _reopen_unsound(self, path: str) -> None:
+        self.forget(path)
         try:
             self._reopen(path)
+        except FileNotFoundError:
+            self._unsound.pop(path, None)
         except (OSError, StorageError):
             self.forget(path)

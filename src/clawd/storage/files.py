@@ -22,6 +22,8 @@ from clawd.storage.confine import open_within
 from clawd.storage.failures import storage_error
 
 _STALE_SECONDS = 3600.0
+_WRITE_BYTES = 2**20
+"""Pieces are written together from this size: a log is replaced line by line."""
 
 
 def make_private_folder(path: Path) -> None:
@@ -101,10 +103,16 @@ def replace_file(path: Path, chunks: Iterable[bytes], mode: int = 0o600) -> int:
     try:
         try:
             os.fchmod(descriptor, mode)
+            held = bytearray()
             for chunk in chunks:
-                if chunk:
-                    write_all(descriptor, chunk)
-                    size += len(chunk)
+                held += chunk
+                if len(held) >= _WRITE_BYTES:
+                    write_all(descriptor, bytes(held))
+                    size += len(held)
+                    held.clear()
+            if held:
+                write_all(descriptor, bytes(held))
+                size += len(held)
             sync_file(descriptor)
         finally:
             os.close(descriptor)

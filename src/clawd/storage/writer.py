@@ -15,7 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from clawd.errors import StorageError
@@ -26,6 +26,7 @@ from clawd.storage.files import replace_file
 MAX_LINE_BYTES = 2 * 2**20
 """The longest line that is stored, its LF included."""
 
+_REPAIR_SECONDS = 1.0
 _HELPERS = 8
 _WORTH_THREADS = 4
 """Files to sync from which handing them to other threads is worth its price."""
@@ -192,14 +193,25 @@ class Writer:
     def _run(self, ended: asyncio.Future[None]) -> None:
         closed = False
         while not closed:
-            self._wake.get()
+            self._wait()
             closed = self._closed  # before the batch is taken: what is accepted later is not there
             self._woken = False  # before too, so that what comes after the batch wakes again
             self._report(self._do_batch(self._take()))
         if self._helpers is not None:
             self._helpers.shutdown()
+        self._files.repair()
         self._files.close()
         self._report([(ended, None, None)])
+
+    def _wait(self) -> None:
+        """Wait for work; meanwhile take back what a failing disk kept of refused lines."""
+        while self._files.unsound:
+            try:
+                self._wake.get(timeout=_REPAIR_SECONDS)
+                return
+            except Empty:
+                self._files.repair()
+        self._wake.get()
 
     def _take(self) -> list[_Append | _Call]:
         batch: list[_Append | _Call] = []

@@ -1,0 +1,61 @@
+"""When the disk takes nothing: what asks for a turn asks again, until the disk has room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from clawd.bus.port import Envelope
+from clawd.events import Notice
+from clawd.sessions.records import TurnRecord
+from clawd.sessions.services import Services
+
+FULL_SECONDS = 2.0
+"""How long a session waits on a full disk before it tries again."""
+
+_LONGEST_SECONDS = 60.0
+
+
+class Retrying:
+    """The turns of one session that could not be stored."""
+
+    def __init__(self, session: Callable[[], str], services: Services) -> None:
+        self._session = session
+        self._services = services
+        self._count = 0
+        self._turns: dict[str, str] = {}
+
+    def known(self, turn: TurnRecord) -> TurnRecord:
+        """The turn under the id that it had when it was refused: it is counted once."""
+        ids = [self._turns.pop(i) for i in turn.trigger.ids if i in self._turns]
+        return msgspec.structs.replace(turn, id=ids[0]) if ids else turn
+
+    def stored(self) -> None:
+        """A turn ran to its end: the disk takes something again."""
+        self._count = 0
+
+    def refused(
+        self, turn: TurnRecord, asking: Sequence[Envelope], failure: BaseException
+    ) -> float:
+        """Let it ask again; for how many seconds the session is to do nothing else.
+
+        Where all is full, nothing else could be stored either. Where one file is broken, other
+        work goes on, and this is tried again after a growing pause.
+        """
+        self._count += 1
+        full = getattr(failure, "code", "") == "storage_full"
+        seconds = FULL_SECONDS if full else min(_LONGEST_SECONDS, 2.0**self._count)
+        if self._count == 1 or not full:
+            text = f"a turn of {self._session()} waits {seconds:g} s for the disk: {failure}"
+            self._services.emit(
+                Notice(session=self._session(), code="storage", text=text, level="error")
+            )
+        self._turns |= dict.fromkeys(turn.trigger.ids, turn.id)
+
+        async def publish() -> None:
+            for envelope in asking:
+                self._services.bus.publish(envelope)
+
+        self._services.clock.later(0 if full else seconds, publish)
+        return seconds if full else 0.0
