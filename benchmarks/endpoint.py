@@ -3,7 +3,7 @@
     python benchmarks/endpoint.py
 
 The first line on stdout is the base URL. The model name says what it does: ``text-32`` streams an
-answer of 32 tokens; ``slow-32`` sends the tokens one by one, two milliseconds apart; ``tools-5``
+answer of 32 tokens; ``slow-256`` sends so many one by one, two milliseconds apart; ``tools-5``
 calls a tool in five replies, one call each, before that answer. Which tool is the name after a
 second dash: ``tools-5-noop``.
 """
@@ -67,11 +67,18 @@ def _end(finish: str) -> bytes:
     )
 
 
-_PARTS = [_delta({"content": f"tok{n} "}) for n in range(TOKENS)]
-TEXT = _whole(b"".join(_PARTS), "stop")
-SLOW = [_start(), *_PARTS, _end("stop")]
+def _tokens(count: int) -> list[bytes]:
+    return [_delta({"content": f"tok{n} "}) for n in range(count)]
+
+
+TEXT = _whole(b"".join(_tokens(TOKENS)), "stop")
 APART = 0.002
 """Seconds between the parts of a slow answer."""
+
+
+@functools.cache
+def _slow(count: int) -> list[bytes]:
+    return [_start(), *_tokens(count), _end("stop")]
 
 
 @functools.cache
@@ -90,7 +97,7 @@ def answer(body: bytes) -> bytes | list[bytes]:
     asked = _decoder.decode(body)
     kind, _, rest = asked.model.partition("-")
     if kind == "slow":
-        return SLOW
+        return _slow(int(rest))
     if kind != "tools":
         return TEXT
     count, _, tool = rest.partition("-")

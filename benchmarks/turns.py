@@ -24,7 +24,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from endpoint import TOKENS
 from report import endpoint, peers, point, processors, ratio, size, table
 from sdk_loop import SdkLoop
 
@@ -50,14 +49,15 @@ class Case:
     @property
     def count(self) -> int:
         """All turns; a slow answer is counted by its tokens."""
-        return self.sessions * self.turns * (TOKENS if self.model.startswith("slow") else 1)
+        kind, _, tokens = self.model.partition("-")
+        return self.sessions * self.turns * (int(tokens) if kind == "slow" else 1)
 
 
 HUNDRED, THOUSAND = size(100, 3), size(1000, 6)
 CASES = {
     "text": Case("no tool call", "text-32", HUNDRED, 2, goal="0.30"),
     "tools": Case("five tool calls", "tools-5", HUNDRED, 1, goal="0.35"),
-    "slow": Case("a token that trickles in", "slow-32", size(50, 2), 2, at_once=True, goal="0.25"),
+    "slow": Case("a token that trickles in", "slow-256", size(50, 2), 1, at_once=True, goal="0.25"),
     "hundred": Case(f"one tool call, {HUNDRED} at once", "tools-1", HUNDRED, 4, at_once=True),
     "thousand": Case(f"one tool call, {THOUSAND:,} at once", "tools-1", THOUSAND, 1, at_once=True),
 }
