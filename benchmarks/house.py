@@ -20,10 +20,12 @@ SOUL = "You are a helpful agent. " * 40
 """1,000 bytes of identity."""
 
 
-def make_home(home: Path, url: str, sessions: dict[str, str], **limits: int) -> None:
+def make_home(
+    home: Path, url: str, sessions: dict[str, str], *, together: int = 3, **limits: int
+) -> None:
     """A home whose ``sessions`` (id to model name) talk to the endpoint.
 
-    Three sessions each share an organization, so that each sees two others. What would stop a
+    So many sessions ``together`` share an organization, and see each other. What would stop a
     benchmark is raised; everything else is as it comes.
     """
     template = {
@@ -39,7 +41,7 @@ def make_home(home: Path, url: str, sessions: dict[str, str], **limits: int) -> 
         entries[name] = {
             "description": f"Session {number}",
             "provider": {"template": "endpoint", "model": model},
-            "a2a": {"organization": f"org-{number // 3}", "wakeOnMessage": False},
+            "a2a": {"organization": f"org-{number // together}", "wakeOnMessage": False},
         }
         folder = home / "workspaces" / name
         folder.mkdir(parents=True)

@@ -31,7 +31,8 @@ class Envelope(msgspec.Struct, frozen=True):
 
         Turns of the transcript are the operator's own lines, and those to go on with.
         """
-        own = self.kind == "turn" or self.lineage.path[-1:] == (OPERATOR,)
+        path = self.lineage.path
+        own = self.kind == "turn" or (path and path[-1] == OPERATOR)
         return (0 if own else 1, -self.priority)
 
 

@@ -7,14 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from clawd.cli.client import Client
 from clawd.cli.home import home_folder
 from clawd.cli.output import Output
 from clawd.errors import Invalid
+
+if TYPE_CHECKING:
+    from clawd.cli.client import Client
 
 
 @dataclass
@@ -49,6 +51,9 @@ class Invocation:
     @cached_property
     def client(self) -> Client:
         """The daemon of this home, whether or not it runs."""
+        # Help is asked for more often than anything else, and needs no daemon.
+        from clawd.cli.client import Client
+
         return Client(self.home, self.timeout)
 
     def report(self, document: dict[str, Any], text: str) -> None:

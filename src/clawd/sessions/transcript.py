@@ -70,7 +70,7 @@ class Transcript:
 
     def let_go(self) -> None:
         """Keep no messages in memory, unless a turn is to go on: most sessions sleep."""
-        if not self.turns:
+        if self._messages and not self.turns:
             self._messages = None
 
     async def recall(self) -> None:
