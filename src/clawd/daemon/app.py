@@ -233,6 +233,8 @@ class Daemon:
         if session is None:
             return config.limits
         settings = session.settings
+        if not settings.limits.model_fields_set:
+            return config.limits
         known = self._limits_of.get(session)
         if known is None or known[0] is not config.limits or known[1] is not settings:
             known = (config.limits, settings, limits_for(config, settings))
