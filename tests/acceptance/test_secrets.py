@@ -150,7 +150,7 @@ async def test_r12_a_key_is_never_told(house: House) -> None:
     for path in ("/api/messages", "/api/tasks", "/api/sessions/literal/prompt"):
         await house.ask("POST", path, json=body | {"text": IN_ENVIRONMENT, "task": IN_FILE})
     await house.ask("POST", "/api/messages", json={"to": "env", "content": f"it is {LITERAL}"})
-    await house.ask("POST", "/api/tasks", json={"to": "env", "task": f"use {LITERAL}"})
+    await house.ask("POST", "/api/tasks", json={"toSession": "env", "task": f"use {LITERAL}"})
     await house.ask("POST", "/api/messages", content=f"not json {LITERAL}".encode())
     await daemon.idle()
     await house.ask("GET", f"/nowhere/{LITERAL}")

@@ -33,6 +33,7 @@ COMMANDS: Lazy = {
     "daemon": (_AT + "daemon:daemon", "Run the daemon in the foreground, or as a service."),
     "config": (_AT + "config:config", "Check and show the configuration."),
     "providers": (_AT + "providers:providers", "List, test, confirm and detect model providers."),
+    "keys": (_AT + "keys:keys", "Make keys for content that is sealed at rest."),
     "tools": (_AT + "tools:tools", "List, show and call a session's tools."),
     "doctor": (_AT + "doctor:doctor", "Check the installation and say how to mend it."),
     "fsck": (_AT + "fsck:fsck", "Verify every log of the home, and mend it."),

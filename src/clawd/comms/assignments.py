@@ -141,7 +141,7 @@ class Assignments:
 
     async def publish(self, task: AsyncTask) -> None:
         """Put an open task on its way: to its worker's inbox, once what it depends on is done."""
-        if self.board.get(task.id).final:
+        if self.board.get(task.id).final or task.sealed:
             return
         needed = [self.board.find(task_id) for task_id in task.depends_on]
         failed = next(
@@ -312,6 +312,8 @@ class Assignments:
         """After a start: tell what was not told, arm deadlines, go on with what is open."""
         for task in self.board.all():
             parent = self.board.find(task.parent_task)
+            if task.sealed:
+                continue  # nobody can read it, until its key is there
             if task.final:
                 await self._announce(task)
             elif self.board.get(task.id).final:

@@ -9,18 +9,20 @@ from typing import Any
 
 import msgspec
 
-from clawd.comms.models import AsyncTask, TaskStatus
+from clawd.comms.models import AsyncTask, TaskStatus, blank
 from clawd.errors import NotFound, Refused
 from clawd.ids import now, seconds_of
 from clawd.storage.jsonl import Log
+from clawd.storage.sealing import Sealing
 from clawd.storage.writer import Writer
 
 
 class TaskBoard:
     """Every task that is open, or ended less than the retention ago."""
 
-    def __init__(self, path: Path, writer: Writer) -> None:
-        self._log = Log[AsyncTask](path, AsyncTask, writer)
+    def __init__(self, path: Path, writer: Writer, sealing: Sealing | None = None) -> None:
+        sealer = sealing.sealer(blank, _parties, lenient=True) if sealing else None
+        self._log = Log[AsyncTask](path, AsyncTask, writer, sealer=sealer)
         self._tasks: dict[str, AsyncTask] = {}
         self._coming: dict[str, AsyncTask] = {}
         self._changed = asyncio.Condition()
@@ -130,6 +132,10 @@ class TaskBoard:
             for task_id in old:
                 self._tasks.pop(task_id, None)
         return len(old)
+
+
+def _parties(task: AsyncTask) -> tuple[str, str]:
+    return task.from_session, task.to_session
 
 
 def listed(tasks: Iterable[AsyncTask], hours: float) -> list[AsyncTask]:

@@ -9,9 +9,11 @@ from typing import Any
 
 import msgspec
 
-from clawd.comms.models import SessionMessage
+from clawd.comms.models import SessionMessage, blank
 from clawd.errors import StorageError
+from clawd.ids import OPERATOR
 from clawd.storage.jsonl import Loaded, Log
+from clawd.storage.sealing import Sealing
 from clawd.storage.writer import Writer
 
 FILE_NAME = "session_messages.jsonl"
@@ -20,9 +22,12 @@ FILE_NAME = "session_messages.jsonl"
 class Mailbox:
     """The messages to one address, in the order in which they were accepted."""
 
-    def __init__(self, owner: str, path: Path, writer: Writer) -> None:
+    def __init__(
+        self, owner: str, path: Path, writer: Writer, sealing: Sealing | None = None
+    ) -> None:
         self.owner = owner
-        self._log = Log[SessionMessage](path, SessionMessage, writer)
+        sealer = sealing.sealer(blank, _keeper, lenient=owner == OPERATOR) if sealing else None
+        self._log = Log[SessionMessage](path, SessionMessage, writer, sealer=sealer)
         self._messages: dict[str, SessionMessage] = {}
         self._waiting = 0
         self._coming = 0
@@ -129,3 +134,8 @@ class Mailbox:
         if message.to != self.owner:
             return f"addressed to {message.to[:80]!a}, not to {self.owner}"
         return None
+
+
+def _keeper(message: SessionMessage) -> tuple[str]:
+    """Whose wish decides whether it is sealed: the receiver's; the operator leaves it to others."""
+    return (message.from_ if message.to == OPERATOR else message.to,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -13,6 +14,7 @@ from clawd.comms.caller import Caller
 from clawd.comms.creation import SessionCreation
 from clawd.comms.directory import Directory, Entry
 from clawd.comms.guards import Guards
+from clawd.comms.mailbox import Mailbox
 from clawd.comms.models import AsyncTask, SessionMessage
 from clawd.comms.post import Post
 from clawd.comms.settling import Settling
@@ -22,6 +24,7 @@ from clawd.errors import ClawdError, Invalid
 from clawd.events import Event
 from clawd.ids import OPERATOR
 from clawd.messages import JSON
+from clawd.storage.sealing import Sealing
 from clawd.storage.writer import Writer
 
 OPERATOR_FILE = "operator_messages.jsonl"
@@ -70,13 +73,15 @@ class SessionCommsManager:
         emit: Callable[[Event], object],
         limits: Callable[[str], Limits],
         retention_hours: Callable[[], float],
+        sealing: Sealing | None = None,
     ) -> None:
         self.directory = Directory()
         self.traces = Traces(self._of_trace)
         self.guards = Guards(limits, emit, self.traces)
-        self.post = Post(self.directory, self.guards, self.traces, bus, writer, emit, limits)
+        mailbox = partial(Mailbox, writer=writer, sealing=sealing)
+        self.post = Post(self.directory, self.guards, self.traces, bus, mailbox, emit, limits)
         self.settling = Settling(self.post, self.guards, clock.later, limits)
-        self.board = TaskBoard(state / "tasks.jsonl", writer)
+        self.board = TaskBoard(state / "tasks.jsonl", writer, sealing)
         self.tasks = Assignments(
             self.board,
             self.post,

@@ -46,6 +46,7 @@ class SessionMessage(msgspec.Struct, frozen=True, rename="camel", omit_defaults=
     attempts: int = 0
     reason: str | None = None
     note: str | None = None
+    sealed: str = ""
     lineage: Lineage | None = None
 
     @property
@@ -82,12 +83,20 @@ class AsyncTask(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True,
     reason: str | None = None
     verified: bool | None = None
     retry_of: str | None = None
+    sealed: str = ""
     lineage: Lineage | None = None
 
     @property
     def final(self) -> bool:
         """Whether it has ended."""
         return self.status in FINAL
+
+
+def blank(record: SessionMessage | AsyncTask) -> dict[str, Any]:
+    """The fields that hold what was said, with what stands for them in a sealed line."""
+    if isinstance(record, SessionMessage):
+        return {"content": "", "note": None}
+    return {"task": "", "context": None, "result": None, "error": None}
 
 
 def fitting(messages: Sequence[SessionMessage], limit: int) -> int:
@@ -105,6 +114,9 @@ def public(record: SessionMessage | AsyncTask) -> dict[str, Any]:
     fields: dict[str, Any] = msgspec.to_builtins(record)
     fields.pop("lineage", None)
     fields["origin"] = record.lineage.origin if record.lineage else "external"
+    if fields.pop("sealed", ""):
+        closed = "[sealed with a key that is not there]"
+        fields["content" if isinstance(record, SessionMessage) else "task"] = closed
     if isinstance(record, SessionMessage):
         fields.setdefault("state", "read" if record.read else record.state)
         fields.setdefault("threadId", None)

@@ -24,7 +24,6 @@ from clawd.errors import Invalid, NotFound, Refused
 from clawd.events import Event, SessionMessageChanged
 from clawd.ids import new_id, now, seconds_of
 from clawd.lineage import Lineage
-from clawd.storage.writer import Writer
 
 MAX_WAIT_SECONDS = 600
 
@@ -38,7 +37,7 @@ class Post:
         guards: Guards,
         traces: Traces,
         bus: MessageBus,
-        writer: Writer,
+        mailbox: Callable[[str, Path], Mailbox],
         emit: Callable[[Event], object],
         limits: Callable[[str], Limits],
     ) -> None:
@@ -47,7 +46,7 @@ class Post:
         self._guards = guards
         self._traces = traces
         self._bus = bus
-        self._writer = writer
+        self._mailbox = mailbox
         self._emit = emit
         self._limits = limits
         self._boxes: dict[str, Mailbox] = {}
@@ -62,7 +61,7 @@ class Post:
 
         ``StorageError`` when it cannot be read, or from ``may_be``; who sends is told the same.
         """
-        box = self._boxes[owner] = Mailbox(owner, path, self._writer)
+        box = self._boxes[owner] = self._mailbox(owner, path)
         loaded = box.load(may_be)
         for message in box.all():
             self._owners[message.id] = owner

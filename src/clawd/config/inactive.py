@@ -26,7 +26,6 @@ PARTS_TO_COME: tuple[tuple[str, ...], ...] = (
     ("sessions", "*", "kind"),
     ("sessions", "*", "entrypoint"),
     ("sessions", "*", "contracts"),
-    ("sessions", "*", "a2a", "encrypt"),
     ("sessions", "*", "tools", "files"),
     ("sessions", "*", "tools", "exec"),
     ("sessions", "*", "tools", "web"),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from clawd.config.encryption import check_encryption
 from clawd.config.inactive import inactive_keys
 from clawd.config.json_text import Document, read_json
 from clawd.config.keys import is_literal, key_file, readable_by_others, resolve_key
@@ -125,6 +126,7 @@ def check(
         known = {finding.path for finding in findings}
         fitting = [*check_references(config, _template_ids(document.value), home)]
         fitting += _check_keys(config, environ, home, file)
+        fitting += check_encryption(config, environ, home)
         findings += [finding for finding in fitting if finding.path not in known]
     mistaken = {problem.path for problem in problems}
     problems += [

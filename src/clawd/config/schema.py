@@ -15,7 +15,7 @@ from clawd.config.provider import (
     ProviderChoice,
     ProviderTemplate,
 )
-from clawd.config.record import Amount, Positive, Record
+from clawd.config.record import Amount, Listing, Positive, Record, SecretText
 from clawd.config.session import (
     A2A,
     AccessRule,
@@ -34,6 +34,7 @@ __all__ = [
     "Config",
     "ContextSettings",
     "Curiosity",
+    "Encryption",
     "IdentityLimits",
     "Limits",
     "LogSettings",
@@ -52,6 +53,14 @@ class Retention(Record):
     """How long what is finished is kept."""
 
     tasks_hours: Amount = 24.0
+
+
+class Encryption(Record):
+    """The keys of content that is sealed at rest: ``key`` seals, all of them open."""
+
+    key: SecretText | None = None
+    """None is ``${CLAWD_ENCRYPTION_KEY}``."""
+    old_keys: Listing[SecretText] = ()
 
 
 class LogSettings(Record):
@@ -79,6 +88,7 @@ class Config(Record):
     limits: Limits = Limits()
     identity: IdentityLimits = IdentityLimits()
     retention: Retention = Retention()
+    encryption: Encryption = Encryption()
     log: LogSettings = LogSettings()
     gateway: dict[str, Any] = Field(default_factory=dict, repr=False)
     bus: dict[str, Any] = Field(default_factory=dict, repr=False)

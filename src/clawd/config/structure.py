@@ -42,7 +42,10 @@ _BOUNDS = {
     "less_than_equal": ("at most", "le"),
     "less_than": ("less than", "lt"),
 }
-_MAY_HOLD_KEYS = {"apiKey", "mcpServers", "schedules", "gateway", "bus", "registry", "coordination"}
+_MAY_HOLD_KEYS = {
+    *("apiKey", "encryption", "mcpServers", "schedules"),
+    *("gateway", "bus", "registry", "coordination"),
+}
 
 
 def read_config(data: Any) -> tuple[Config | None, list[Finding]]:

@@ -36,6 +36,7 @@ from clawd.sessions.registry import Registry
 from clawd.sessions.services import Services
 from clawd.sessions.session import Session
 from clawd.sessions.tracing import Tracing
+from clawd.storage.sealing import Sealing
 from clawd.storage.writer import MAX_LINE_BYTES, Writer
 from clawd.stream import EventStream
 
@@ -73,10 +74,13 @@ class Daemon:
             longest=longest,
             clean=self.redactor.clean,
         )
-        self.notices = Notices(self.state / FILE_NAME, self.writer, self.supervisor.later)
+        self.notices = Notices(
+            self.state / FILE_NAME, self.writer, self.supervisor.later, self._private
+        )
         self.stream.observe(self.notices)
         self.bus = MemoryBus()
         emit = self.stream.publish
+        sealing = Sealing(configuration.keyring, self._private)
         self.comms = SessionCommsManager(
             self.state,
             self.bus,
@@ -85,6 +89,7 @@ class Daemon:
             emit,
             self._limits,
             lambda: configuration.config.retention.tasks_hours,
+            sealing,
         )
         self.models = ConfiguredModels(
             lambda: configuration.config, configuration.bindings, home, emit, self.redactor
@@ -99,6 +104,7 @@ class Daemon:
             lambda: configuration.config,
             emit,
             self.redactor.text,
+            sealing,
         )
         self.registry = Registry(self.state / "sessions.jsonl", self.writer)
         self.sessions = SessionManager(home, services, self.models, self.registry, self.supervisor)
@@ -109,7 +115,11 @@ class Daemon:
         self.reloader = Reloader(configuration, self.sessions, emit)
         self.stream.observe(self.reloader.see)
         self.logbook = Logbook(
-            self.state, lambda: configuration.config.log, self._workspace, self.redactor.clean
+            self.state,
+            lambda: configuration.config.log,
+            self._workspace,
+            self.redactor.clean,
+            self._private,
         )
         self.stream.observe(self.logbook)
 
@@ -244,6 +254,12 @@ class Daemon:
     def _workspace(self, session_id: str) -> Path | None:
         session = self.sessions.find(session_id)
         return session.workspace if session else None
+
+    def _private(self, session_id: str) -> bool:
+        """Whether the content of a session is sealed."""
+        session = self.sessions.find(session_id)
+        settings = session.settings if session else self.config.sessions.get(session_id)
+        return settings is not None and settings.a2a.encrypt
 
     async def _sweep(self) -> None:
         while True:

@@ -17,14 +17,8 @@ from pathlib import Path
 import msgspec
 
 from clawd.config.schema import LogSettings
-from clawd.events import (
-    Event,
-    Notice,
-    SessionMessageChanged,
-    SessionRemoved,
-    TaskUpdated,
-    TextMessageContent,
-)
+from clawd.daemon.discretion import logged, parties
+from clawd.events import Notice, SessionRemoved, TextMessageContent
 from clawd.ids import now
 from clawd.stream import Published
 
@@ -43,11 +37,13 @@ class Logbook:
         settings: Callable[[], LogSettings],
         workspace: Callable[[str], Path | None],
         clean: Callable[[bytes], bytes],
+        private: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._daemon = state / "logs" / "daemon.log"
         self._settings = settings
         self._workspace = workspace
         self._clean = clean
+        self._private = private
         self._lines: deque[tuple[Path | None, bytes]] = deque()
         self._some = threading.Event()
         self._closing = threading.Event()
@@ -63,8 +59,8 @@ class Logbook:
         level = event.level if isinstance(event, Notice) else "info"
         if _ORDER[level] < _ORDER[self._settings().level]:
             return
-        line = b'{"level":"%s",%s\n' % (level.encode(), published.encoded()[1:])
-        workspaces = [found for i in _parties(event) if (found := self._workspace(i)) is not None]
+        line = b'{"level":"%s",%s\n' % (level.encode(), logged(published, self._private)[1:])
+        workspaces = [found for i in parties(event) if (found := self._workspace(i)) is not None]
         for workspace in workspaces:
             self._put(workspace, line)
         if not workspaces or isinstance(event, Notice):
@@ -178,19 +174,6 @@ def _pieces(lines: list[bytes], most: int) -> Iterator[bytes]:
             piece, size = [], 0
     if piece:
         yield b"".join(piece)
-
-
-def _parties(event: Event) -> tuple[str, ...]:
-    """The sessions in whose logs an event belongs: both ends of a message or a task."""
-    ends: tuple[str, ...]
-    match event:
-        case SessionMessageChanged(message=message):
-            ends = (message.from_, message.to)
-        case TaskUpdated(task=task):
-            ends = (task.from_session, task.to_session)
-        case _:
-            ends = (event.session,)
-    return tuple(dict.fromkeys(end for end in ends if end))
 
 
 class LogHandler(logging.Handler):

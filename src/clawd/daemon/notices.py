@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from clawd.daemon.discretion import kept_text
 from clawd.errors import ClawdError
 from clawd.events import Notice
 from clawd.ids import new_id
@@ -53,9 +54,11 @@ class Notices:
         path: Path,
         writer: Writer,
         later: Callable[[float, Callable[[], Awaitable[object]]], object],
+        private: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._log = Log[Kept](path, Kept, writer)
         self._later = later
+        self._private = private
         self._kept: dict[tuple[str, str, str], Kept] = {}
         self._unwritten: set[tuple[str, str, str]] = set()
         self._writing = False
@@ -72,7 +75,8 @@ class Notices:
         event = published.event
         if not isinstance(event, Notice) or event.level == "info":
             return
-        key = (event.code, event.session, event.trace or event.text)
+        text = kept_text(event, self._private)
+        key = (event.code, event.session, event.trace or text)
         known = self._kept.get(key)
         self._put(
             Kept(
@@ -81,7 +85,7 @@ class Notices:
                 time=published.time,
                 level=event.level,
                 code=event.code,
-                text=event.text,
+                text=text,
                 session=event.session,
                 trace=event.trace,
                 parent=event.parent,

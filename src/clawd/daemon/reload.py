@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from clawd.config.bindings import KeyBindings
+from clawd.config.encryption import take_keys
 from clawd.config.json_text import read_json
 from clawd.config.last_good import load_last_good, save_last_good
 from clawd.config.literals import secrets_of
@@ -18,6 +19,7 @@ from clawd.config.schema import Config
 from clawd.config.watch import FolderWatch
 from clawd.errors import ClawdError, ConfigError
 from clawd.events import Event, Notice, SessionCreated, SessionRemoved
+from clawd.keyring import Keyring
 from clawd.secrets import Redactor
 from clawd.sessions.identity import FILES
 from clawd.sessions.manager import SessionManager
@@ -34,6 +36,7 @@ class Configuration:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.redactor = Redactor()
+        self.keyring = Keyring()
         self.config = Config()
         self.problems: list[str] = []
         self.state = "ok"
@@ -90,7 +93,9 @@ class Configuration:
         templates = config.provider_templates.values()
         models = {model for template in templates for model in template.available_models}
         names = {*config.provider_templates, *config.sessions, *models}
-        self.redactor.learn(secrets_of(checked.content, os.environ, self.home), names=names)
+        secrets = [*secrets_of(checked.content, os.environ, self.home)]
+        secrets += take_keys(self.keyring, config, os.environ, self.home)
+        self.redactor.learn(secrets, names=names)
 
     def _take(self, checked: Checked, config: Config) -> None:
         self._learn(checked, config)
@@ -207,6 +212,7 @@ class Reloader:
                 f"config.json was not applied: {error.message}", "config_rejected", level="error"
             )
             return
+        await self._unlock()
         text = "; ".join(changes) or "settings taken"
         self._notice(f"config.json reloaded: {text}", "config_reloaded")
         for problem in self._configuration.problems:
@@ -214,6 +220,15 @@ class Reloader:
                 self._notice(problem, "config_problem", level="warning")
         if idle := self._configuration.idle():
             self._notice(idle, "config_inactive")
+
+    async def _unlock(self) -> None:
+        """Start the sessions that were parked for want of a key, as far as it is there now."""
+        for session in self._sessions.all():
+            if session.locked and session.settings.enabled:
+                try:
+                    await self._sessions.restart(session.id)
+                except ClawdError:
+                    continue  # it says itself what is missing
 
     def _notice(self, text: str, code: str, session: str = "", level: str = "info") -> None:
         self._emit(Notice(session=session, code=code, text=text, level=level))  # type: ignore[arg-type]

@@ -186,6 +186,9 @@ class MessageRoutes:
         for owner in self._owners(body.session):
             sizes = await self._house.comms.post.box(owner).compact()
             before, after = before + sizes[0], after + sizes[1]
+            session = self._house.sessions.find(owner)
+            if session is not None:
+                await session.transcript.reseal()
         return one("compacted", {"before": before, "after": after})
 
     def _owners(self, session: str | None) -> list[str]:

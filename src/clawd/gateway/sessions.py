@@ -260,6 +260,7 @@ class SessionRoutes:
             "lastActivity": transcript.last_activity or None,
             "hidden": settings.a2a.hidden_from_agents,
             "a2a": settings.a2a.enabled,
+            "encrypted": settings.a2a.encrypt,
             "organization": settings.a2a.organization,
             "workspace": str(session.workspace),
             "createdBy": session.created_by,

@@ -130,7 +130,7 @@ class OpenAIChat:
                     self._slots.left(answer)
                     if attempt >= fault.attempts or clock() + pause >= deadline:
                         raise fault.error from None
-                    _log.info("%s: attempt %d: %s", request.session, attempt, fault.error.message)
+                    _log.info("%s: attempt %d: %s", request.session, attempt, fault.error.code)
                     spoken.fault = fault
                     if fault.wait is None:
                         await asyncio.sleep(pause)

@@ -88,6 +88,7 @@ def settings_for(
         inherited = session_json(creator)
         entry |= {key: inherited[key] for key in ("tools", "limits") if key in inherited}
         entry["a2a"]["organization"] = creator.a2a.organization
+        entry["a2a"]["encrypt"] = creator.a2a.encrypt
         rules = inherited.get("a2a", {}).get("access", [])
         # As closed as its creator, who reaches it all the same.
         entry["a2a"]["access"] = [{"from": creator.id, "allow": True}, *rules] if rules else []

@@ -10,6 +10,7 @@ from clawd.comms.mailbox import FILE_NAME as MAILBOX
 from clawd.config.schema import SessionSettings
 from clawd.errors import ClawdError, StorageError
 from clawd.events import Notice
+from clawd.keyring import KeyMissing
 from clawd.sessions.services import Services
 from clawd.sessions.session import Session
 from clawd.storage.files import make_private_folder
@@ -48,6 +49,7 @@ class Opening:
         problems: list[str] = []
         for step in (
             lambda: self._workspace(workspace),
+            lambda: self._key(settings),
             lambda: self._mail(session),
             lambda: self._conversation(session),
         ):
@@ -56,6 +58,7 @@ class Opening:
             except Exception as error:  # noqa: BLE001 - whatever it is, the others must not pay for it
                 text = error.message if isinstance(error, ClawdError) else repr(error)
                 session.failed = session.failed or text
+                session.locked = session.locked or isinstance(error, KeyMissing)
                 problems.append(f"session {session.id} is parked: {_with_mend(text, error)}")
         return session, list(dict.fromkeys(problems))
 
@@ -99,6 +102,11 @@ class Opening:
             if task.status == "processing":
                 error = f"session {session.id} crashed: {session.failed}"
                 await comms.tasks.end(task, "failed", error=error, reason="session_failed")
+
+    def _key(self, settings: SessionSettings) -> None:
+        """Without a key, a session that wants its content sealed neither reads nor writes."""
+        if settings.a2a.encrypt and self._services.sealing is not None:
+            self._services.sealing.ring.check()
 
     def _leads_out(self, workspace: Path) -> bool:
         return not workspace.resolve().is_relative_to(self._home.resolve())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -34,6 +34,7 @@ class Line(
     id: str
     conversation: str
     time: str
+    sealed: str = ""
 
 
 class TurnRecord(Line, frozen=True, tag="turn", kw_only=True):
@@ -79,3 +80,16 @@ class ConversationRecord(Line, frozen=True, tag="conversation", kw_only=True):
 
 
 Record = TurnRecord | MessageRecord | SummaryRecord | ConversationRecord
+
+
+def blank(record: Record) -> dict[str, Any]:
+    """The fields that hold what was said, with what stands for them in a sealed line."""
+    match record:
+        case TurnRecord():
+            return {"trigger": msgspec.structs.replace(record.trigger, text=""), "error": None}
+        case MessageRecord():
+            return {"message": ChatMessage(record.message.role)}
+        case SummaryRecord():
+            return {"text": ""}
+        case _:
+            return {}

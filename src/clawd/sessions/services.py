@@ -13,6 +13,8 @@ from clawd.config.schema import Config, SessionSettings
 from clawd.events import Event
 from clawd.llm.port import ChatModel
 from clawd.sessions.gate import Gate
+from clawd.sessions.records import Record, blank
+from clawd.storage.sealing import Sealer, Sealing
 from clawd.storage.writer import Writer
 
 
@@ -47,3 +49,11 @@ class Services:
     emit: Callable[[Event], object]
     hide: Callable[[str], str] = str
     """Takes secrets out of a text that a model is to read."""
+    sealing: Sealing | None = None
+
+    def sealer(self, session_id: str) -> Sealer[Record] | None:
+        """What seals the transcript of a session; it asks each time whether it is to."""
+        if self.sealing is None:
+            return None
+        sealer: Sealer[Record] = self.sealing.sealer(blank, lambda _: (session_id,))
+        return sealer

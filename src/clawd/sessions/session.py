@@ -49,13 +49,13 @@ class Session:
         self, settings: SessionSettings, workspace: Path, services: Services, created_by: str = ""
     ) -> None:
         self.settings = settings
-        self.workspace = workspace
-        self.created_by = created_by
+        self.workspace, self.created_by = workspace, created_by
         self._counts = TurnCounts(settings.id, services.comms)
-        self.transcript = Transcript(workspace, services.writer, self._counts)
+        sealer = services.sealer(settings.id)
+        self.transcript = Transcript(workspace, services.writer, self._counts, sealer)
         self.running: TurnRecord | None = None
         self.since = ""
-        self.failed = ""
+        self.failed, self.locked = "", False  # locked: parked because a key is not there
         self._services = services
         self._inbox = services.bus.register(settings.id)
         self.prompter = Prompter(lambda: self.settings, workspace, services)

@@ -24,6 +24,7 @@ from clawd.sessions.records import (
     TurnRecord,
 )
 from clawd.storage.jsonl import Log
+from clawd.storage.sealing import Sealer
 from clawd.storage.writer import Writer
 
 FILE_NAME = "history.jsonl"
@@ -40,9 +41,10 @@ class Transcript:
         workspace: Path,
         writer: Writer,
         told: Callable[[TurnRecord], object] = lambda turn: None,
+        sealer: Sealer[Record] | None = None,
     ) -> None:
         """``told`` is given each state of a turn; at loading the last one alone."""
-        self._log = Log[Record](workspace / FILE_NAME, Record, writer)
+        self._log = Log[Record](workspace / FILE_NAME, Record, writer, sealer=sealer)
         self._told = told
         self.conversation = ""
         self.turns: dict[str, TurnRecord] = {}
@@ -89,6 +91,10 @@ class Transcript:
         """Add lines; durable when this returns."""
         for record in await self._log.append(*records):
             self._fold(record)
+
+    async def reseal(self) -> tuple[int, int]:
+        """Seal every line, or open it, as the session's settings are now; bytes before, after."""
+        return await self._log.reseal()
 
     async def change(self, turn: TurnRecord, *more: Record, **fields: Any) -> TurnRecord:
         """A turn's next state (with further lines in the same append)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from clawd.storage.failures import storage_error
 from clawd.storage.lines import copy, open_log, pieces
 from clawd.storage.mending import Problem, described, mend
 from clawd.storage.parsing import Check, Identified, Line, Parser, Record
+from clawd.storage.resealing import Resealing
+from clawd.storage.sealing import Sealer
 from clawd.storage.writer import Writer, check_length
 
 __all__ = ["Check", "Identified", "Loaded", "Log", "Problem"]
@@ -59,13 +62,16 @@ class Log(Generic[Record]):
         writer: Writer,
         *,
         max_line_bytes: int | None = None,
+        sealer: Sealer[Record] | None = None,
     ) -> None:
         self.path = path
+        self._sealer = sealer
+        self._resealing = Resealing(kind, sealer) if sealer is not None else None
         self._writer = writer
         self._lines = 0
         self._limit = min(max_line_bytes or writer.longest, writer.longest)
         # What was stored under a wider limit is still read.
-        self._parser: Parser[Record] = Parser(kind, writer.max_line_bytes)
+        self._parser: Parser[Record] = Parser(kind, writer.max_line_bytes, sealer=sealer)
         self._read_limit = writer.max_line_bytes
         self._encoder = msgspec.json.Encoder()
         self._decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(kind)
@@ -75,7 +81,8 @@ class Log(Generic[Record]):
 
         Damage is set aside, taken out of the file and told in ``problems``; everything else
         loads. ``check`` may refuse a record with a reason, which is then damage as well.
-        ``StorageError`` when the file cannot be read or is not a regular file.
+        ``StorageError`` when the file cannot be read or is not a regular file, or when records
+        are sealed with a key that is not there: then nothing was changed.
         """
         self._parser.check = check
         try:
@@ -121,6 +128,8 @@ class Log(Generic[Record]):
     async def compact(self, keep: Callable[[str], bool] = everything) -> tuple[int, int]:
         """Rewrite the file with the last line, as it stands, of each id that ``keep`` accepts.
 
+        Lines are sealed, or not, as they would be now.
+
         Returns the bytes before and after. ``keep`` runs on the writer's thread: give it a
         snapshot. Appends made meanwhile follow. Damaged lines stay for the next load to mend.
         """
@@ -135,13 +144,48 @@ class Log(Generic[Record]):
             data = self._writer.clean(written)
             # A record may be built with any value in it. What is acknowledged must load again.
             stored = self._decoder.decode_lines(data)
+            sealed = self._sealed(data, stored)
         except (ValueError, TypeError, OverflowError, RecursionError) as failure:
             text = "it holds a lone surrogate" if isinstance(failure, UnicodeError) else failure
             raise Invalid("invalid_record", f"{self.path}: cannot store a record: {text}") from None
         if not all(record.id for record in records):
             raise Invalid("invalid_record", f"{self.path}: cannot store a record: its id is empty")
-        check_length(os.fspath(self.path), data, self._limit)
-        return data, records if data is written else stored
+        check_length(os.fspath(self.path), sealed, self._limit)
+        return sealed, records if data is written else stored
+
+    def _sealed(self, data: bytes, records: Sequence[Record]) -> bytes:
+        sealer = self._sealer
+        if sealer is None or not any(map(sealer.wanted, records)):
+            return data
+        return self._encoder.encode_lines([sealer.sealed(record) for record in records])
+
+    async def reseal(self) -> tuple[int, int]:
+        """Rewrite the file with every line sealed, or not, as it would be now.
+
+        Returns the bytes before and after; a file in which nothing is to be changed stays.
+        """
+        if self._resealing is None or not await asyncio.to_thread(self._outdated):
+            size = self.path.stat().st_size if self.path.exists() else 0
+            return size, size
+        return await self._writer.replace(self.path, self._resealed)
+
+    def _outdated(self) -> bool:
+        descriptor = open_log(self.path)
+        if descriptor is None or self._resealing is None:
+            return False
+        try:
+            return self._resealing.outdated(descriptor, self._read_limit)
+        finally:
+            os.close(descriptor)
+
+    def _resealed(self) -> Iterator[bytes]:
+        descriptor = open_log(self.path)
+        if descriptor is None or self._resealing is None:
+            return
+        try:
+            yield from self._resealing.whole(descriptor, self._read_limit)
+        finally:
+            os.close(descriptor)
 
     def _read(self, *, mending: bool) -> tuple[Loaded[Record], list[Line[Record]]]:
         loaded: Loaded[Record] = Loaded()
@@ -180,7 +224,10 @@ class Log(Generic[Record]):
             return
         try:
             for offset, length in self._last_places(descriptor, keep):
-                yield from copy(descriptor, offset, length)
+                if self._resealing is None:
+                    yield from copy(descriptor, offset, length)
+                else:
+                    yield self._resealing.line(b"".join(copy(descriptor, offset, length)))
                 yield b"\n"
         finally:
             os.close(descriptor)

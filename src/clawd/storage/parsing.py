@@ -13,10 +13,11 @@ from typing import Generic, Protocol, TypeVar
 import msgspec
 
 from clawd.storage.lines import Piece
+from clawd.storage.sealing import MARK, Sealer
 
 _BOM = b"\xef\xbb\xbf"
 _BLANK = b" \t\r"
-_UNREADABLE = (ValueError, RecursionError)  # msgspec's own errors and UnicodeError are ValueErrors
+UNREADABLE = (ValueError, RecursionError)  # msgspec's own errors and UnicodeError are ValueErrors
 _BROKEN_LF = re.compile(rb"\}[^ -)+-IK-~]\{", re.DOTALL)
 """Where an LF may have been: one byte between two records that is a control character, not ASCII,
 or an LF with one bit flipped (``*``, ``J``)."""
@@ -57,10 +58,15 @@ class Parser(Generic[Record]):
     """Reads records of one kind."""
 
     def __init__(
-        self, kind: type[Record] | UnionType, limit: int, check: Check[Record] | None = None
+        self,
+        kind: type[Record] | UnionType,
+        limit: int,
+        check: Check[Record] | None = None,
+        sealer: Sealer[Record] | None = None,
     ) -> None:
         self._decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(kind)
         self._limit = limit
+        self._sealer = sealer
         self.check = check
 
     def all(self, piece: Piece) -> tuple[list[str], list[Record]] | None:
@@ -73,7 +79,9 @@ class Parser(Generic[Record]):
             if not piece.data.isascii():
                 piece.data.decode()  # the decoder does not look into fields that it does not know
             records = list(map(self._decoder.decode, lines))
-        except _UNREADABLE:
+            if self._sealer is not None and MARK in piece.data:
+                records = list(map(self._sealer.opened, records))
+        except UNREADABLE:
             return None
         ids = [record.id for record in records]
         if not all(ids):
@@ -105,7 +113,7 @@ class Parser(Generic[Record]):
         if body:
             try:
                 found = [(self._record(body), start, start + len(body))]
-            except _UNREADABLE as failure:
+            except UNREADABLE as failure:
                 found = self._fused(body, start) or self._parted(body, start)
                 reason = "" if found else _reason(body, failure)
         return Line(number, offset, len(raw), tuple(found), reason, ended)
@@ -116,6 +124,8 @@ class Parser(Generic[Record]):
         record = self._decoder.decode(body)
         if not record.id:
             raise ValueError("it has an empty id")
+        if self._sealer is not None:
+            record = self._sealer.opened(record)
         if self.check is not None and (reason := self.check(record)):
             raise ValueError(reason)
         return record
@@ -133,7 +143,7 @@ class Parser(Generic[Record]):
                 rest = text[after:].lstrip(" \t\r")
                 start += len(part) + len(text) - after - len(rest)
                 at = len(text) - len(rest)
-        except _UNREADABLE:
+        except UNREADABLE:
             return []
         return found
 
@@ -146,7 +156,7 @@ class Parser(Generic[Record]):
                     (self._record(body[:end]), start, start + end),
                     (self._record(body[begin:]), start + begin, start + len(body)),
                 ]
-            except _UNREADABLE:
+            except UNREADABLE:
                 continue
         return []
 

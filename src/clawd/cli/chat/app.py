@@ -89,7 +89,7 @@ class Chat:
 
     async def run(self, *, new: bool) -> int:
         """Show the screen, follow the events, send what is typed."""
-        self.screen.history(self.home, self.session)
+        self._history()
         async with self.link.open():
             if new:
                 self._in_order(asks.reset)
@@ -253,9 +253,13 @@ class Chat:
     def _switched(self, found: JSON) -> None:
         self.view = View(str(found["id"]), detail=self.view.detail, plain=self.view.plain)
         self.turns = Turns(found, since=self.turns.opened)
-        self.screen.history(self.home, self.session)
+        self._history()
         self._greet()
         self._refresh()
+
+    def _history(self) -> None:
+        """What is typed is kept, unless the session's content is to be sealed."""
+        self.screen.history(self.home, self.session, kept=not self.turns.encrypted)
 
     def stop(self) -> None:
         """Stop the turn, if one runs."""

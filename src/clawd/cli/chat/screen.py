@@ -21,6 +21,7 @@ from prompt_toolkit.data_structures import Size
 from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.input import Input
 from prompt_toolkit.key_binding import KeyBindings
 from prompt_toolkit.layout import (
@@ -130,10 +131,10 @@ class Screen:
         """The terminal's present size."""
         return self.app.output.get_size()
 
-    def history(self, home: Path, session: str) -> None:
-        """Use this session's history from now on; what is typed stays."""
+    def history(self, home: Path, session: str, *, kept: bool) -> None:
+        """Use this session's history from now on (``kept`` in a file); what is typed stays."""
         text = self.buffer.document
-        self.buffer.history = SessionHistory(home, session)
+        self.buffer.history = SessionHistory(home, session) if kept else InMemoryHistory()
         self.buffer.reset(text)
 
     def text(self, text: str) -> None:

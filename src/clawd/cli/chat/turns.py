@@ -42,6 +42,11 @@ class Turns:
         return OFFLINE in (self._known.get("template"), self._known.get("model"))
 
     @property
+    def encrypted(self) -> bool:
+        """Whether what is said here is sealed on disk."""
+        return bool(self._known.get("encrypted"))
+
+    @property
     def model(self) -> str:
         """What answers, in one word."""
         return OFFLINE if self.offline else str(self._known.get("model") or "")
