@@ -28,7 +28,7 @@ sys.exit(code)
         ("tasks", "delegate", "coder", "x", "--wait"), ("send", "coder", "hi"),
         ("chat", "-p", "hi"), ("chat", "-p", "hi", "--output", "stream-json"), ("events",),
         ("tools", "call", "list_agents"), ("providers", "test", "offline"), ("logs",),
-        ("config", "diff"), ("config", "show"),
+        ("trace",), ("pause", "coder"), ("resume", "coder"), ("config", "diff"), ("config", "show"),
     ],
     ids=" ".join,
 )  # fmt: skip

@@ -159,10 +159,10 @@ class Traces:
         if lineage.hops == 1:
             trace.begun_by(session, f"{lineage.path[-1] if lineage.path else ''} made {session}")
 
-    def refused(self, trace: str) -> None:
+    def refused(self, trace: str, times: int = 1) -> None:
         """Count a refusal by a guard."""
         if trace in self._traces:
-            self._traces[trace].refused += 1
+            self._traces[trace].refused += times
 
     def _at_hand(self, trace: str) -> Trace | None:
         """The counts, if they are to be kept: those of a trace that was let go are not."""

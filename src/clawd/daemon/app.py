@@ -223,7 +223,11 @@ class Daemon:
 
     def _load(self) -> list[str]:
         problems = [*self.notices.load(), *self.comms.load()]
-        return [*problems, *self.sessions.load(self.configuration.config)]
+        problems += self.sessions.load(self.configuration.config)
+        for notice in self.notices.shown():
+            if notice.get("guard"):
+                self.comms.traces.refused(notice["trace"], notice.get("count", 1))
+        return problems
 
     def _tell_of_configuration(self) -> None:
         if self.configuration.state == "ok":

@@ -239,17 +239,16 @@ def compact(desk: Desk, argument: str) -> list[Line]:
 def pause(desk: Desk, argument: str) -> list[Line]:
     """Stop the present session, or ``all``, until /resume."""
     every = argument.strip() == "all"
-    done = desk.client.post("/api/pause", {} if every else {"session": desk.session})
-    whom = "every session" if every else desk.session
-    turns = len(done["turns"])
-    return [said(f"{whom} is paused{f', {turns} turns stopped' if turns else ''}; /resume goes on")]
+    # What comes of it is an event, and is shown then.
+    desk.client.post("/api/pause", {} if every else {"session": desk.session})
+    return []
 
 
 def resume(desk: Desk, argument: str) -> list[Line]:
     """Let the present session go on, or ``all``."""
     every = argument.strip() == "all" or desk.client.get("/api/status")["paused"]["all"]
     done = desk.client.post("/api/resume", {} if every else {"session": desk.session})
-    return [said(f"going on: {', '.join(done['sessions'][:8])}" if done["sessions"] else "it goes")]
+    return [] if done["sessions"] else [said(f"{desk.session} is not paused")]
 
 
 def trace(desk: Desk, argument: str) -> list[Line]:

@@ -12,6 +12,9 @@ from clawd.cli.times import clock, count, money
 from clawd.cli.tree import rows, told
 
 _AT = "/api/traces"
+_WIDE = 110
+_SHED = frozenset({"mail", "tasks", "tokens"})
+"""What a narrow terminal has no room for, beside the cause."""
 
 
 @command("trace", "clawd trace", "clawd trace task-01k...")
@@ -45,7 +48,14 @@ def latest(invocation: Invocation, limit: int) -> None:
         out.note("no traces yet")
         return
     titles = ("id", "last", "turns", "mail", "tasks", "tokens", "cost", "stopped", "cause")
-    out.table(titles, [_row(item) for item in found["items"]])
+    found_rows = [_row(item) for item in found["items"]]
+    narrow = out.columns is not None and out.columns < _WIDE
+    shown = [
+        column
+        for column, title in enumerate(titles)
+        if any(row[column] != "" for row in found_rows) and not (narrow and title in _SHED)
+    ]
+    out.table([titles[c] for c in shown], [[row[c] for c in shown] for row in found_rows])
 
 
 def _row(item: JSON) -> tuple[object, ...]:
