@@ -38,6 +38,16 @@ class Box:
         return Answer(text)
 
     @tool()
+    async def flood(self, character: str, megabytes: int) -> Answer:
+        """Say very much.
+
+        Args:
+            character: What to say.
+            megabytes: How often, in 2**20.
+        """
+        return Answer(character * (megabytes << 20))
+
+    @tool()
     async def explode(self) -> Answer:
         """Fail as a bug does."""
         raise KeyError("bug")
@@ -133,6 +143,19 @@ async def test_tools_are_answered_until_there_is_nothing_more_to_call() -> None:
     assert list(run.kept.results().items()) == [("1", "a"), ("2", "b")]
     assert run.turn.usage == Usage(30, 4)
     assert run.turn.done == {"1": ("echo", True), "2": ("echo", True)}
+
+
+@pytest.mark.parametrize("character", ["x", "\x01", "\N{PILE OF POO}"])
+async def test_a_result_of_many_mb_is_cut(character: str) -> None:
+    """R08: whatever a tool answers, one line of the transcript holds it, and the model is told."""
+    arguments = json.dumps({"character": character, "megabytes": 10})
+    run = Run(calling(("1", "flood", arguments)), Reply("that was a lot"))
+    assert await run.end() == Finished("that was a lot")
+    result = run.kept.results()["1"]
+    assert 1_000_000 < len(json.dumps(result, ensure_ascii=False).encode()) < 1_050_000
+    assert result.endswith(f" of its {10 << 20} characters]")
+    (end,) = run.of(events.ToolCallEnd)
+    assert end.result == result
 
 
 async def test_independent_calls_run_side_by_side() -> None:

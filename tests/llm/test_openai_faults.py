@@ -244,6 +244,15 @@ async def test_a_server_that_is_not_running_is_asked_once(talk: Conversation) ->
     assert time.monotonic() - began < 0.4
 
 
+async def test_a_server_that_hangs_up_is_not_called_slow(
+    server: ScriptedModel, talk: Conversation
+) -> None:
+    """What the human reads is what happened: it was there, and it went away."""
+    server.rule("m", lambda _: reset())
+    with pytest.raises(ProviderBusy, match="the connection was lost before an answer"):
+        await talk.ask()
+
+
 async def test_an_unknown_host_is_named(talk: Conversation) -> None:
     """A name that cannot be resolved is said to be that."""
     with pytest.raises(ProviderBusy, match=r"nowhere\.invalid is out of reach: its name"):

@@ -18,7 +18,7 @@ import msgspec
 from clawd import events
 from clawd.agent.history import INTERRUPTION, sound
 from clawd.agent.repetition import Repetition
-from clawd.agent.tool import Toolset, parse_arguments
+from clawd.agent.tool import Toolset, fitting, parse_arguments
 from clawd.errors import ClawdError, ContextOverflow, GuardRefused, ProviderError
 from clawd.ids import new_id
 from clawd.llm.port import ChatModel, ChatRequest, Reply
@@ -223,7 +223,7 @@ async def _run_tool(turn: Turn, tools: Toolset, call: ToolCall) -> str:
     try:
         if unreadable is not None:
             raise unreadable
-        result = (await tools.get(name).call(arguments)).render()
+        result = fitting((await tools.get(name).call(arguments)).render())
     except ClawdError as error:
         return _tool_failed(turn, call, error.as_json(), began)
     except asyncio.CancelledError:

@@ -21,6 +21,10 @@ from pydantic.fields import FieldInfo
 from clawd.errors import Invalid, Refused, TimedOut
 from clawd.messages import JSON
 
+RESULT_BYTES = 1024 * 1024
+"""How much of a tool's result the model is shown, as JSON: a line of a transcript holds twice that.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -36,6 +40,19 @@ class Answer:
         if self.facts is None:
             return text
         return f"{text}\n{msgspec.json.encode(self.facts).decode()}"
+
+
+def fitting(result: str) -> str:
+    """A tool's result as it enters a conversation: what takes more than 1 MiB as JSON is cut."""
+    if len(result) <= RESULT_BYTES // 6:
+        # Whatever is in it: no character takes more.
+        return result
+    kept = result[:RESULT_BYTES]
+    while (size := len(msgspec.json.encode(kept))) > RESULT_BYTES:
+        kept = kept[: min(len(kept) - 1, len(kept) * RESULT_BYTES // size)]
+    if len(kept) == len(result):
+        return result
+    return f"{kept}\n[clawd: the result was cut: {len(kept)} of its {len(result)} characters]"
 
 
 @dataclass(frozen=True, slots=True)

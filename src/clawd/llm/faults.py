@@ -126,6 +126,7 @@ def of_body(data: bytes, model: str, endpoint: Endpoint, patience: Patience) -> 
 def of_connection(error: BaseException, endpoint: Endpoint, patience: Patience) -> Fault:
     """No connection, or one that was lost before the answer began."""
     causes = list(_causes(error))
+    names = {type(cause).__name__ for cause in causes}
     attempts = patience.attempts
     hint = "check the endpoint of the provider template, and the network"
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
@@ -139,7 +140,8 @@ def of_connection(error: BaseException, endpoint: Endpoint, patience: Patience) 
         why = "the connection was refused: nothing listens there"
         # A server on this machine that is not running will not be in half a second either.
         attempts = 1 if endpoint.loopback else attempts
-    elif any("Timeout" in type(cause).__name__ for cause in causes):
+    elif any("Timeout" in name for name in names) and "ServerDisconnectedError" not in names:
+        # One that hangs up is reported as a timeout as well, with what it was as the cause.
         why = "no connection in time"
     else:
         why = "the connection was lost before an answer"
