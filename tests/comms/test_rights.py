@@ -156,3 +156,14 @@ def test_a_session_in_sight_refuses_openly(right: Any) -> None:
         house.reach("me", "t", right)
     assert refused.value.code == "access_denied"
     assert refused.value.facts == {"right": right}
+
+
+def test_a_chain_names_whom_one_may_know() -> None:
+    """Comms, visibility: error texts that go through others name no session of another house."""
+    house = house_of(
+        [Entry("me", "M"), Entry("near", "N", hidden=True), Entry("far", "F", organization="x")]
+    )
+    names = ("operator", "far", "near", "me")
+    hidden = "operator -> (one that you do not know) -> near -> me"
+    assert house.chain("me", names) == hidden
+    assert house.chain(OPERATOR, names) == "operator -> far -> near -> me"

@@ -185,6 +185,13 @@ class Directory:
         shown = viewer == target or self.visible(viewer, entry)
         return entry if shown or any(self.may(viewer, entry, r) for r in rights) else None
 
+    def chain(self, viewer: str, names: Sequence[str]) -> str:
+        """Sessions in a row, for an error: those that ``viewer`` may not know of are not named."""
+        shown = (OPERATOR, viewer)
+        return " -> ".join(
+            name if name in shown or self.known(viewer, name) else _UNKNOWN for name in names
+        )
+
     def let(self, sender: str, target: str, right: Right) -> bool:
         """Whether what ``sender`` sent while it could may now do this to ``target``.
 
@@ -218,6 +225,7 @@ class Directory:
         )
 
 
+_UNKNOWN = "(one that you do not know)"
 _WORDS: dict[Right, str] = {
     "list": "see it",
     "read": "read its outputs",

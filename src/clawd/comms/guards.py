@@ -7,7 +7,7 @@ its tools is bounded where the turn is, in `clawd.agent`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from clawd.comms.refusals import Refusals
 from clawd.comms.traces import Traces
@@ -21,13 +21,19 @@ from clawd.lineage import Lineage
 class Guards:
     """Refuses what would go past a limit, and tells the operator so.
 
-    In every refusal ``value`` is how much there is already; for a size it is the size.
+    In every refusal ``value`` is how much there is already; for a size it is the size. ``chain``
+    names sessions in a row as the one who is refused may know them.
     """
 
     def __init__(
-        self, limits: Callable[[str], Limits], emit: Callable[[Event], object], traces: Traces
+        self,
+        limits: Callable[[str], Limits],
+        emit: Callable[[Event], object],
+        traces: Traces,
+        chain: Callable[[str, Sequence[str]], str],
     ) -> None:
         self._limits = limits
+        self._chain = chain
         self._traces = traces
         self._refusals = Refusals(emit, traces)
         self.sends = Window(60.0)
@@ -149,7 +155,7 @@ class Guards:
         """May this delegation be made? ``lineage.tasks`` is the chain so far, creator last."""
         self._hops(lineage, creator)
         limits = self._limits(creator)
-        chain = " -> ".join((*lineage.tasks, target))
+        chain = self._chain(creator, (*lineage.tasks, target))
         trace = f"trace {lineage.trace}"
         if target in lineage.tasks:
             raise self._refusals.of(
@@ -238,7 +244,7 @@ class Guards:
         limit = self._limits(session).max_hops
         so_far = lineage.hops - 1
         if so_far >= limit:
-            path = " -> ".join(lineage.path[-6:])
+            path = self._chain(session, lineage.path[-6:])
             raise self._refusals.of(
                 session,
                 lineage,

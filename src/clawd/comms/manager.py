@@ -77,7 +77,7 @@ class SessionCommsManager:
     ) -> None:
         self.directory = Directory()
         self.traces = Traces(self._of_trace)
-        self.guards = Guards(limits, emit, self.traces)
+        self.guards = Guards(limits, emit, self.traces, self.directory.chain)
         mailbox = partial(Mailbox, writer=writer, sealing=sealing)
         self.post = Post(self.directory, self.guards, self.traces, bus, mailbox, emit, limits)
         self.settling = Settling(self.post, self.guards, clock.later, limits)

@@ -41,7 +41,7 @@ class Post:
         emit: Callable[[Event], object],
         limits: Callable[[str], Limits],
     ) -> None:
-        self.waits = Waits()
+        self.waits = Waits(directory.chain)
         self._directory = directory
         self._guards = guards
         self._traces = traces

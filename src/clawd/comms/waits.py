@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from clawd.comms.models import SessionMessage
@@ -43,7 +44,10 @@ class Wait:
 class Waits:
     """The waits that are open now, by the id of the question."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, chain: Callable[[str, Sequence[str]], str] = lambda _, names: " -> ".join(names)
+    ) -> None:
+        self._chain = chain
         self._open: dict[str, Wait] = {}
 
     def open(self, waiter: str, target: str, question: str, content: str) -> Wait:
@@ -89,14 +93,14 @@ class Waits:
             end = path[-1].target
             if end == waiter and not path[-1].answer.done():
                 path[-1].shown = True
-                raise _circle(waiter, path)
+                names = (waiter, *(wait.waiter for wait in path), waiter)
+                raise _circle(self._chain(waiter, names), path)
             if end not in seen and not path[-1].answer.done():
                 seen.add(end)
                 paths += [[*path, w] for w in self._open.values() if w.waiter == end]
 
 
-def _circle(waiter: str, path: list[Wait]) -> Refused:
-    circle = " -> ".join([waiter, *(wait.waiter for wait in path), waiter])
+def _circle(circle: str, path: list[Wait]) -> Refused:
     open_wait = path[-1]
     asker = open_wait.waiter
     return Refused(
