@@ -7,7 +7,6 @@ model can never act as another session.
 from __future__ import annotations
 
 import asyncio
-import difflib
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterable
@@ -20,6 +19,7 @@ from pydantic.fields import FieldInfo
 
 from clawd.errors import Invalid, Refused, TimedOut
 from clawd.messages import JSON
+from clawd.nearest import nearest
 
 RESULT_BYTES = 1024 * 1024
 """How much of a tool's result the model is shown, as JSON: a line of a transcript holds twice that.
@@ -126,9 +126,9 @@ class Tool:
         for problem in error.errors(include_url=False, include_input=False):
             place = ".".join(str(part) for part in problem["loc"])
             if problem["type"] == "extra_forbidden":
-                near = difflib.get_close_matches(place, known, 1)
+                near = nearest(place, known)
                 found.append(
-                    f"{place}: unknown parameter" + (f", did you mean {near[0]}?" if near else "")
+                    f"{place}: unknown parameter" + (f", did you mean {near}?" if near else "")
                 )
             elif problem["type"] == "missing":
                 found.append(f"{place}: missing")
@@ -242,8 +242,8 @@ def parse_arguments(text: str) -> JSON:
 def unknown_tool(name: str, known: Iterable[str]) -> Invalid:
     """The error for a call of a tool that this session does not have."""
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, 1)
-    hint = f"did you mean {near[0]}? " if near else ""
+    near = nearest(name, names)
+    hint = f"did you mean {near}? " if near else ""
     return Invalid(
         "unknown_tool",
         f"there is no tool named {name[:80]!r}",

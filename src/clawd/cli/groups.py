@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, cast
@@ -10,6 +9,7 @@ from typing import Any, cast
 import click
 
 from clawd.cli.invocation import Command
+from clawd.nearest import nearest
 
 Lazy = Mapping[str, tuple[str, str]]
 """A command's name → ``package.module:attribute`` and its line in the help."""
@@ -39,8 +39,8 @@ class LazyGroup(Command, click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that the line names; an unknown one is answered with the nearest."""
         if args and args[0] not in self.lazy and not args[0].startswith("-"):
-            near = difflib.get_close_matches(args[0], self.lazy, 1)
-            guess = f" Did you mean {near[0]!r}?" if near else ""
+            near = nearest(args[0], self.lazy)
+            guess = f" Did you mean {near!r}?" if near else ""
             raise click.UsageError(f"There is no command {args[0]!r}.{guess}", ctx)
         return super().resolve_command(ctx, args)
 

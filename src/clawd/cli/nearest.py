@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import quote
@@ -13,6 +12,7 @@ from clawd.cli.client import JSON, Client
 from clawd.cli.home import home_folder
 from clawd.cli.invocation import Invocation
 from clawd.errors import ClawdError, Invalid, NotFound, Refused
+from clawd.nearest import nearest
 
 
 @contextmanager
@@ -41,9 +41,9 @@ def hint(client: Client, path: str, wanted: str, otherwise: str = "") -> str:
         ids = [str(item.get("id", "")) for item in client.get(path).get("items", [])]
     except ClawdError:
         return otherwise
-    near = difflib.get_close_matches(wanted, ids, 1, cutoff=0.5)
+    near = nearest(wanted, ids, cutoff=0.5)
     if near:
-        return f"did you mean {near[0]}?"
+        return f"did you mean {near}?"
     if otherwise or not ids:
         return otherwise
     return f"there are: {', '.join(ids[:8])}{' …' if len(ids) > 8 else ''}"

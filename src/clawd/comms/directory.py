@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from clawd.comms.rights import Rule, may
 from clawd.config.session import Right
 from clawd.errors import ClawdError, Invalid, NotFound, Refused
 from clawd.ids import OPERATOR
+from clawd.nearest import nearest
 
 _REMEMBERED = 100_000
 """How many entries of views are remembered, of all viewers together."""
@@ -215,8 +215,8 @@ class Directory:
     def unknown(self, viewer: str, target: str) -> NotFound:
         """The error for an id that is not there, naming the nearest that the viewer may see."""
         seen = [entry.id for entry in self._entries.values() if self.visible(viewer, entry)]
-        near = difflib.get_close_matches(target, seen, 1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        near = nearest(target, seen)
+        hint = f"did you mean {near!r}? " if near else ""
         shown = ascii(target[:80])
         return NotFound(
             "unknown_session",

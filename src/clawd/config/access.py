@@ -8,7 +8,8 @@ from fnmatch import fnmatchcase
 
 from clawd.config.problem import Path
 from clawd.config.schema import AccessRule, Config, SessionSettings
-from clawd.config.structure import Finding, nearest
+from clawd.config.structure import Finding
+from clawd.nearest import nearest
 
 _PATTERN = re.compile(r"[A-Za-z0-9_*?\[\]!-]+")
 _WILD = frozenset("*?[")
@@ -46,7 +47,7 @@ def _pattern(
     elif rule.from_ == session.id:
         yield Finding(at, f"{shown} is this session itself", "Name another one", "warning")
     elif _WILD.isdisjoint(rule.from_) and rule.from_ not in config.sessions:
-        close = nearest(rule.from_, config.sessions)
+        close = nearest(rule.from_, config.sessions, cutoff=0.7)
         yield Finding(
             at,
             f"there is no session {shown} in this file",

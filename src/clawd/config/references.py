@@ -9,10 +9,11 @@ from clawd.config.access import check_access
 from clawd.config.problem import Path
 from clawd.config.provider import OFFLINE, OFFLINE_ENDPOINT, is_loopback
 from clawd.config.schema import Config, ProviderTemplate, SessionSettings, limits_for
-from clawd.config.structure import Finding, nearest
+from clawd.config.structure import Finding
 from clawd.config.workspaces import check_workspace, workspaces_apart
 from clawd.errors import Invalid
 from clawd.ids import check_session_id
+from clawd.nearest import nearest
 
 
 def check_references(
@@ -101,7 +102,7 @@ def _template(
         )
     for model in template.prices:
         if model not in template.available_models:
-            close = nearest(model, template.available_models)
+            close = nearest(model, template.available_models, cutoff=0.7)
             yield Finding(
                 (*at, "prices", model),
                 f"'{model}' is not in availableModels",
@@ -115,7 +116,7 @@ def _template(
 
 
 def _no_template(name: str, known: Collection[str]) -> tuple[str, str]:
-    close = nearest(name, known)
+    close = nearest(name, known, cutoff=0.7)
     hint = f"Did you mean '{close}'?" if close else f"There are: {', '.join(sorted(known))}"
     return f"there is no template {name!a}", hint
 

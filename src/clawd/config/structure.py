@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from clawd.config.problem import Path
 from clawd.config.schema import Config
+from clawd.nearest import nearest
 
 
 @dataclass(frozen=True)
@@ -67,20 +67,9 @@ def read_config(data: Any) -> tuple[Config | None, list[Finding]]:
     return None, [*findings.values()]
 
 
-def nearest(name: str, known: typing.Iterable[str]) -> str:
-    """The known name that is most like ``name``, or nothing."""
-    by_letters = {_letters(each): each for each in known}
-    close = difflib.get_close_matches(_letters(name), by_letters, 1, 0.7)
-    return by_letters[close[0]] if close else ""
-
-
 def is_secret(path: Path) -> bool:
     """Whether the value at a path may be, or hold, a key."""
     return not _MAY_HOLD_KEYS.isdisjoint(path)
-
-
-def _letters(name: str) -> str:
-    return name.replace("_", "").replace("-", "").lower()
 
 
 def _foreign_ids(data: Any) -> Iterator[Finding]:
@@ -112,7 +101,7 @@ def _explain(details: Mapping[str, Any], data: Any) -> tuple[Path, Finding]:
         return path, Finding(path, f"must be {words} {context[key]:g}{shown}")
     if kind == "literal_error":
         allowed = context["expected"].replace("'", "").replace(" or ", ", ")
-        close = nearest(value, allowed.split(", ")) if isinstance(value, str) else ""
+        close = nearest(value, allowed.split(", "), cutoff=0.7) if isinstance(value, str) else ""
         hint = f"Did you mean {close}?" if close else ""
         return path, Finding(path, f"must be one of {allowed}{shown}", hint)
     if kind == "value_error":
@@ -143,7 +132,7 @@ def _name_of(value: Any) -> str:
 
 def _did_you_mean(path: Path) -> str:
     known = _known_keys(path[:-1])
-    close = nearest(str(path[-1]), known)
+    close = nearest(str(path[-1]), known, cutoff=0.7)
     if close:
         return f"Did you mean {close}?"
     return f"Known here: {', '.join(sorted(known))}" if 0 < len(known) <= 12 else ""

@@ -15,10 +15,10 @@ from clawd.config.loader import parse_session
 from clawd.config.output import session_json
 from clawd.config.references import check_session
 from clawd.config.schema import Config, SessionSettings
-from clawd.config.structure import nearest
 from clawd.errors import Invalid, StorageError
 from clawd.ids import OPERATOR, RESERVED_SESSION_IDS, check_session_id, now
 from clawd.lineage import Lineage
+from clawd.nearest import nearest
 from clawd.sessions.identity import FILES
 from clawd.sessions.registry import SessionRecord
 from clawd.sessions.templates import identity_files
@@ -63,7 +63,7 @@ def settings_for(
     template = config.provider_templates.get(wanted.template)
     if template is None:
         known = ", ".join(config.provider_templates)
-        close = nearest(wanted.template[:80], config.provider_templates)
+        close = nearest(wanted.template, config.provider_templates, cutoff=0.7)
         raise Invalid(
             "unknown_template",
             f"there is no provider template {wanted.template[:80]!a}",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import math
 import sys
 import time
@@ -30,6 +29,7 @@ from clawd.cli.invocation import Invocation
 from clawd.cli.nearest import naming_the_nearest
 from clawd.cli.output import wants_colour
 from clawd.errors import ClawdError, DaemonUnreachable, Invalid
+from clawd.nearest import nearest
 
 LEAVE_SECONDS = 2.0
 _CHANGES = frozenset(
@@ -229,8 +229,8 @@ class Chat:
             return
         handler = COMMANDS[name][2] if name in COMMANDS else None
         if handler is None:
-            near = difflib.get_close_matches(name, COMMANDS, 1)
-            guess = f"; did you mean /{near[0]}?" if near else "; /help lists them"
+            near = nearest(name, COMMANDS)
+            guess = f"; did you mean /{near}?" if near else "; /help lists them"
             self._show([said(f"there is no command /{one_line(name, 40)}{guess}", "red")])
             return
         desk, work = self.desk, handler

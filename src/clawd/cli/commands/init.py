@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from clawd.cli.launch import start, stop
 from clawd.cli.nearest import quoted
 from clawd.config.examples import examples_root
 from clawd.errors import ClawdError, Invalid
+from clawd.nearest import nearest
 
 STOP_SECONDS = 15.0
 TEST_SECONDS = 30.0
@@ -102,8 +102,8 @@ def choose(invocation: Invocation, provider: str | None) -> Offer:
             if provider in ("auto", offer.id):
                 return offer
         there = ", ".join(offer.id for offer in found)
-        close = difflib.get_close_matches(provider, known_ids(), 1)
-        meant = f"did you mean {close[0]}? " if close and close[0] != provider else ""
+        close = nearest(provider, known_ids())
+        meant = f"did you mean {close}? " if close and close != provider else ""
         raise Invalid(
             "unknown_provider",
             f"provider {provider!r} is not there: no key in the environment, no server",

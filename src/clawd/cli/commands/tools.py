@@ -12,6 +12,7 @@ from clawd.cli.groups import group
 from clawd.cli.invocation import Invocation, command, pass_invocation
 from clawd.cli.nearest import quoted, session_ids, session_named
 from clawd.errors import Invalid, NotFound
+from clawd.nearest import nearest
 
 _session = click.option(
     "-s", "--session", shell_complete=session_ids, help="Whose tools; default's if left out."
@@ -46,16 +47,14 @@ def list_(invocation: Invocation, session: str | None) -> None:
 
 
 def _named(items: list[JSON], name: str) -> JSON:
-    import difflib
-
     for item in items:
         if item["name"] == name:
             return item
-    near = difflib.get_close_matches(name, [item["name"] for item in items], 1)
+    near = nearest(name, (item["name"] for item in items))
     raise NotFound(
         "tool_not_found",
         f"the session has no tool {name!r}",
-        hint=f"did you mean {near[0]}?" if near else "clawd tools list shows them",
+        hint=f"did you mean {near}?" if near else "clawd tools list shows them",
     )
 
 
