@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from clawd.comms.refusals import Refusals
+from clawd.comms.refusals import Refusals, in_a_row
 from clawd.comms.traces import Traces
 from clawd.comms.windows import Window
 from clawd.config.schema import Limits
@@ -30,7 +30,7 @@ class Guards:
         limits: Callable[[str], Limits],
         emit: Callable[[Event], object],
         traces: Traces,
-        chain: Callable[[str, Sequence[str]], str],
+        chain: Callable[[str, Sequence[str]], str] = in_a_row,
     ) -> None:
         self._limits = limits
         self._chain = chain

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from clawd.comms.traces import Traces
 from clawd.errors import GuardRefused, TooLarge
@@ -68,3 +68,8 @@ class Refusals:
                 parent=lineage.parent,
             )
         )
+
+
+def in_a_row(_: str, names: Sequence[str]) -> str:
+    """Sessions in a row, for a reader who may know all of them (else ``Directory.chain``)."""
+    return " -> ".join(names)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from clawd.comms.models import SessionMessage
+from clawd.comms.refusals import in_a_row
 from clawd.errors import ClawdError, Refused
 
 
@@ -44,9 +45,7 @@ class Wait:
 class Waits:
     """The waits that are open now, by the id of the question."""
 
-    def __init__(
-        self, chain: Callable[[str, Sequence[str]], str] = lambda _, names: " -> ".join(names)
-    ) -> None:
+    def __init__(self, chain: Callable[[str, Sequence[str]], str] = in_a_row) -> None:
         self._chain = chain
         self._open: dict[str, Wait] = {}
 
