@@ -94,6 +94,7 @@ async def test_a_peer_at_the_limit_of_its_rate(daemon: RunningDaemon, model: Scr
             )
         )
 
+    await daemon.say("good", "warm up")
     model.script("bad", [send({}) for _ in range(12)])
     model.rule("sink", lambda _: say("noted"))
     async with asyncio.TaskGroup() as group:
