@@ -194,6 +194,22 @@ async def test_a_deadline_runs_on_while_the_daemon_is_down(
     gate.open()
 
 
+async def test_a_verdict_is_told_after_a_long_time_down(start: Start, model: ScriptedModel) -> None:
+    """Killed between a verdict and telling it, and down for longer than tasks are kept: told."""
+    daemon = await start("worker")
+    task = await daemon.post("/api/tasks", toSession="worker", task="x")
+    await daemon.task(task["id"])
+    await daemon.idle()
+    await daemon.stop()
+    rewrite(board(daemon), [r | {"completedAt": ago(48)} for r in latest(board(daemon))])
+    (daemon.home / "state/operator_messages.jsonl").unlink()
+    daemon.events.clear()
+    await daemon.start()
+    (told,) = (await daemon.get("/api/messages", thread=task["id"]))["items"]
+    assert "ok" in told["content"]
+    assert not (await daemon.get("/api/tasks"))["items"]
+
+
 async def test_old_tasks_leave_and_open_ones_stay(start: Start, model: ScriptedModel) -> None:
     """M23: final tasks are listed after 23 h and gone after 24 h, also from the file.
 

@@ -119,11 +119,13 @@ class SessionCommsManager:
 
     async def resume(self) -> None:
         """After a start: publish again what is unread and unfinished, tell what was not told."""
-        await self.sweep()
+        await self.settling.sweep()
         self.settling.resume()
         for box in list(self.post.boxes()):
             self.post.wake_all(box.owner)
         await self.tasks.resume()
+        # Behind what was not told: a verdict outlives the time for which its task is kept.
+        await self.sweep()
 
     async def sweep(self) -> None:
         """Let mail expire, forget tasks past the retention, rewrite files of mostly old lines."""
