@@ -70,7 +70,7 @@ def test_trace_draws_what_was_done(home: Home) -> None:
     assert "default to researcher" in home.run("trace", item["id"], "--plain").stdout
     unknown = home.run("trace", "turn-000")
     assert (unknown.returncode, "clawd trace lists" in unknown.stderr) == (5, True)
-    assert home.run("trace", "nonsense").returncode == 2
+    assert home.run("trace", "nonsense").returncode == 5
 
 
 def test_pause_and_resume_in_words(home: Home) -> None:

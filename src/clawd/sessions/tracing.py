@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from pathlib import Path
-
-import msgspec
 
 from clawd.comms.manager import SessionCommsManager
 from clawd.comms.models import AsyncTask, SessionMessage
 from clawd.errors import Invalid, NotFound
 from clawd.messages import JSON
-from clawd.sessions.records import Record, TurnRecord
 from clawd.sessions.registry import Registry, SessionRecord
 from clawd.sessions.session import Session
 from clawd.sessions.steps import Steps
-from clawd.sessions.transcript import FILE_NAME
-from clawd.storage.lines import lines_with
-from clawd.storage.writer import MAX_LINE_BYTES
+from clawd.sessions.transcript import Transcript
 
 _KINDS = ("trace-", "msg-", "task-", "turn-")
 
@@ -71,29 +65,29 @@ class Tracing:
             for session in self._sessions()
             if known is None or not known.whole or session.id in known.sessions
         ]
-        paths = {session.id: session.workspace / FILE_NAME for session in listed}
+        transcripts = {session.id: session.transcript for session in listed}
         # Copied here, sorted out elsewhere: there may be very many.
         boxes = [list(box.all()) for box in self._comms.post.boxes()]
         tasks = self._comms.board.all()
         made = self._registry.created()
         refused = self._refusals(trace)
         return await asyncio.to_thread(
-            self._gathered, trace, limit, paths, boxes, tasks, made, refused
+            self._gathered, trace, limit, transcripts, boxes, tasks, made, refused
         )
 
     def _gathered(
         self,
         trace: str,
         limit: int,
-        paths: dict[str, Path],
+        transcripts: dict[str, Transcript],
         boxes: list[list[SessionMessage]],
         tasks: list[AsyncTask],
         made: list[SessionRecord],
         refused: list[JSON],
     ) -> JSON:
         steps = Steps(trace)
-        for session, path in paths.items():
-            for turn in _turns(path, f'"trace":"{trace}"'):
+        for session, transcript in transcripts.items():
+            for turn in transcript.turns_with(f'"trace":"{trace}"'):
                 if turn.lineage.trace == trace:
                     steps.turn(session, turn)
         for message in (m for box in boxes for m in box if m.lineage is not None):
@@ -112,10 +106,10 @@ class Tracing:
     async def _named(self, name: str) -> str:
         """The trace of a trace, message, task or turn, by its id or the beginning of one."""
         if not name.startswith(_KINDS):
-            raise Invalid(
-                "invalid_id",
-                f"{name[:80]!a} is no id of a trace",
-                hint="give the id of a trace, message, task or turn, or its beginning",
+            raise NotFound(
+                "unknown_trace",
+                f"{name[:80]!a} is no id of a trace, message, task or turn",
+                hint="clawd trace lists the latest traces",
             )
         found = set(self._comms.traces.beginning_with(name))
         if name.startswith("msg-"):
@@ -130,9 +124,11 @@ class Tracing:
             listed = (t for t in self._comms.board.all() if t.id.startswith(name))
             found |= {task.lineage.trace for task in listed if task.lineage is not None}
         else:
-            paths = [session.workspace / FILE_NAME for session in self._sessions()]
+            everyone = [session.transcript for session in self._sessions()]
             key = "id" if name.startswith("turn-") else "trace"
-            found |= await asyncio.to_thread(_traces_of, paths, key, name) if not found else set()
+            found |= (
+                await asyncio.to_thread(_traces_of, everyone, key, name) if not found else set()
+            )
         if len(found) > 1:
             some = ", ".join(sorted(found)[:4])
             raise Invalid("ambiguous_id", f"{name!a} fits several: {some}", hint="give more of it")
@@ -145,28 +141,12 @@ class Tracing:
         return found.pop()
 
 
-_decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
-
-
-def _turns(path: Path, needle: str) -> Iterable[TurnRecord]:
-    """The turns (BLOCKS) whose lines contain this, each as it stands now."""
-    found: dict[str, TurnRecord] = {}
-    for line in lines_with(path, needle.encode(), MAX_LINE_BYTES):
-        try:
-            record = _decoder.decode(line)
-        except msgspec.DecodeError:
-            continue
-        if isinstance(record, TurnRecord):
-            found[record.id] = record
-    return found.values()
-
-
-def _traces_of(paths: list[Path], key: str, prefix: str) -> set[str]:
+def _traces_of(transcripts: list[Transcript], key: str, prefix: str) -> set[str]:
     """The traces (BLOCKS) of the turns whose own id, or trace, begins with this."""
     needle = f'"{key}":"{prefix}'
     return {
         turn.lineage.trace
-        for path in paths
-        for turn in _turns(path, needle)
+        for transcript in transcripts
+        for turn in transcript.turns_with(needle)
         if (turn.id if key == "id" else turn.lineage.trace).startswith(prefix)
     }

@@ -87,6 +87,14 @@ class Transcript:
                     and record.conversation == self.conversation
                 ]
 
+    def turns_with(self, text: str) -> list[TurnRecord]:
+        """The turns (BLOCKS) in whose lines this stands, each as it is now; ended ones too."""
+        found: dict[str, TurnRecord] = {}
+        for record in self._log.matching(text.encode()):
+            if isinstance(record, TurnRecord):
+                found[record.id] = record
+        return list(found.values())
+
     async def append(self, *records: Record) -> None:
         """Add lines; durable when this returns."""
         for record in await self._log.append(*records):

@@ -12,9 +12,9 @@ from typing import Generic
 
 import msgspec
 
-from clawd.errors import Invalid
+from clawd.errors import ClawdError, Invalid
 from clawd.storage.failures import storage_error
-from clawd.storage.lines import copy, open_log, pieces
+from clawd.storage.lines import copy, lines_with, open_log, pieces
 from clawd.storage.mending import Problem, described, mend
 from clawd.storage.parsing import Check, Identified, Line, Parser, Record
 from clawd.storage.resealing import Resealing
@@ -104,6 +104,21 @@ class Log(Generic[Record]):
             raise storage_error(self.path, failure) from failure
         loaded.problems = described(self.path, damaged)
         return loaded
+
+    def matching(self, needle: bytes) -> Iterator[Record]:
+        """The records (BLOCKS) whose lines contain these bytes, each line's; opened if they can be.
+
+        What does not parse is passed over: ``load`` tells of it.
+        """
+        for line in lines_with(self.path, needle, self._read_limit):
+            try:
+                record = self._decoder.decode(line)
+            except msgspec.DecodeError:
+                continue
+            try:
+                yield self._sealer.opened(record) if self._sealer is not None else record
+            except ClawdError:
+                yield record
 
     def wasteful(self, records: int) -> bool:
         """Whether most lines of the file are superseded, ``records`` being how many count."""
