@@ -203,3 +203,15 @@ async def test_r12_a_start_on_a_broken_file_still_has_its_literal_key(house: Hou
     await daemon.start()
     assert await daemon.say("literal", "hello") == "ok"
     assert house.model.requests[-1].key == LITERAL
+
+
+async def test_t7_no_key_follows_a_redirect(house: House) -> None:
+    """The other server hears nothing: 0 requests, so 0 keys."""
+    async with ScriptedModel() as elsewhere:
+        for status in (301, 302, 303, 307, 308):
+            location = {"location": f"{elsewhere.url}/chat/completions"}
+            house.model.script("literal", [fail(status, "", location)])
+            with pytest.raises(ApiError, match="redirects"):
+                await house.daemon.say("literal", "hello")
+        assert elsewhere.connections == 0
+        assert elsewhere.requests == []

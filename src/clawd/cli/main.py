@@ -19,6 +19,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"clawd {__version__}")
         return 0
     signal.signal(signal.SIGTERM, _terminated)
+    # What a command writes (a configuration, keys, what was said) is its user's alone.
+    os.umask(0o077)
     return _run(line)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from clawd.config.keys import resolve_key
+from clawd.config.keys import is_literal, key_file, readable_by_others, resolve_key
 from clawd.config.schema import Config
 from clawd.config.structure import Finding
 from clawd.errors import Invalid
@@ -37,7 +37,7 @@ def take_keys(
 
 
 def check_encryption(
-    config: Config, environ: Mapping[str, str], home: Path | None
+    config: Config, environ: Mapping[str, str], home: Path | None, file: Path | None
 ) -> Iterator[Finding]:
     """What keeps the sessions that want their content sealed from running."""
     private = [session.id for session in config.sessions.values() if session.a2a.encrypt]
@@ -55,11 +55,20 @@ def check_encryption(
             f"Run: clawd keys new; until then session '{name}' is held",
             "warning",
         )
+    for reference in filter(None, (config.encryption.key, *config.encryption.old_keys)):
+        written = file if is_literal(reference) else key_file(reference, environ, home)
+        if written is not None and readable_by_others(written):
+            yield Finding(
+                ("encryption",),
+                f"a key stands in {str(written)!a}, which other users can read",
+                f"Run: chmod 600 {str(written)!a}",
+                "warning",
+            )
     for number, reference in enumerate(config.encryption.old_keys):
         _, problem = _usable(reference, environ, home)
         if problem:
             yield Finding(
-                ("encryption", "oldKeys", str(number)),
+                ("encryption", "oldKeys", number),
                 problem,
                 "What is sealed with it stays closed",
                 "warning",

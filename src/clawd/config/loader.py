@@ -126,7 +126,7 @@ def check(
         known = {finding.path for finding in findings}
         fitting = [*check_references(config, _template_ids(document.value), home)]
         fitting += _check_keys(config, environ, home, file)
-        fitting += check_encryption(config, environ, home)
+        fitting += check_encryption(config, environ, home, file)
         findings += [finding for finding in fitting if finding.path not in known]
     mistaken = {problem.path for problem in problems}
     problems += [

@@ -18,6 +18,7 @@ from clawd.cli.invocation import Invocation, command, pass_invocation
 from clawd.cli.launch import start, stop
 from clawd.cli.nearest import quoted
 from clawd.config.examples import examples_root
+from clawd.environment import child_environment
 from clawd.errors import ClawdError, Invalid
 from clawd.nearest import nearest
 
@@ -158,6 +159,7 @@ def _schema() -> str:
         text=True,
         check=False,
         timeout=60,
+        env=child_environment(os.environ),
     )
     return ended.stdout if ended.returncode == 0 else ""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from clawd.cli.invocation import Invocation, command, pass_invocation
+from clawd.environment import child_environment
 from clawd.errors import Refused
 
 UNIT = "clawd.service"
@@ -30,6 +31,7 @@ RestartSec=2
 TimeoutStopSec=30
 WatchdogSec=60
 UMask=0077
+LimitCORE=0
 NoNewPrivileges=yes
 PrivateTmp=yes
 {environment}
@@ -59,6 +61,8 @@ def unit_path() -> Path:
     return Path(config) / "systemd" / "user" / UNIT
 
 
+_BUS = ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "XDG_CONFIG_HOME")
+"""What systemctl finds the user's service manager by."""
 _dry_run = click.option("--dry-run", is_flag=True, help="Show what would be done, do nothing.")
 
 
@@ -66,7 +70,14 @@ def _systemctl(invocation: Invocation, lines: list[list[str]], dry_run: bool) ->
     for line in lines:
         invocation.out.note(("  " if dry_run else "+ ") + " ".join(line))
         if not dry_run:
-            ended = subprocess.run(line, check=False, capture_output=True, text=True, timeout=60)
+            ended = subprocess.run(
+                line,
+                check=False,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                env=child_environment(os.environ, *_BUS),
+            )
             if ended.returncode:
                 raise Refused(
                     "systemctl_failed",
