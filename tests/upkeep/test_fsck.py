@@ -125,6 +125,21 @@ async def test_damage_is_shown_first_and_mended_only_when_asked(home: Path) -> N
     assert document["notes"] >= 3
 
 
+async def test_a_flipped_bit_that_still_parses_is_found(home: Path) -> None:
+    """R04: by the checksums that the daemon noted; --repair takes the line as it is from then on."""
+    flipped(home)
+    code, document = fsck(home)
+    (found,) = findings(document, "b/session_messages.jsonl")
+    assert (code, found["code"], found["line"]) == (1, "changed", 2)
+    code, document = fsck(home, "--repair")
+    assert (code, document["mended"]) == (0, 1)
+    assert fsck(home)[0] == 0
+    async with RunningDaemon(home) as daemon:
+        await daemon.post("/api/messages/compact")
+        await daemon.idle()
+    assert fsck(home)[0] == 0
+
+
 async def test_while_a_daemon_runs_it_looks_and_leaves_the_rest_to_it(home: Path) -> None:
     """Read-only beside a daemon; --repair is refused with the mend, and nothing was changed."""
     async with RunningDaemon(home) as daemon:
@@ -166,6 +181,15 @@ def later_version(home: Path) -> None:
     (home / "state/later.jsonl").chmod(0o600)
 
 
+def flipped(home: Path) -> None:
+    """One bit of a text: the line still parses."""
+    path = home / "workspaces/b/session_messages.jsonl"
+    with path.open("r+b") as file:
+        at = path.read_bytes().rindex(b'"content":"two"') + 12
+        file.seek(at)
+        file.write(b"u")
+
+
 def keys(home: Path) -> None:
     """A state file that is no JSON."""
     (home / "state/keys.json").write_text("{")
@@ -177,6 +201,7 @@ def keys(home: Path) -> None:
         (twice, "b/session_messages.jsonl", "twice", "damage", "stands in"),
         (gone, "a/history.jsonl", "gone", "note", "msg-gone"),
         (later_version, "state/later.jsonl", "unknown_line", "note", "not JSON"),
+        (flipped, "b/session_messages.jsonl", "changed", "damage", "its checksum differs"),
         (keys, "keys.json", "unreadable", "damage", "move it away"),
     ],
 )

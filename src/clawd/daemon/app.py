@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 from clawd import __version__
 from clawd.bus.memory import MemoryBus
+from clawd.comms.mailbox import FILE_NAME as MAILBOX
 from clawd.comms.manager import SessionCommsManager
 from clawd.config.problem import Path as Place
 from clawd.config.schema import Config, Limits, SessionSettings, limits_for
@@ -36,14 +37,17 @@ from clawd.sessions.registry import Registry
 from clawd.sessions.services import Services
 from clawd.sessions.session import Session
 from clawd.sessions.tracing import Tracing
+from clawd.sessions.transcript import FILE_NAME as TRANSCRIPT
 from clawd.storage.sealing import Sealing
 from clawd.storage.writer import MAX_LINE_BYTES, Writer
 from clawd.stream import EventStream
+from clawd.upkeep.sums import extend
 
 log = logging.getLogger("clawd.daemon")
 
 STOP_SECONDS = 8.0
 SWEEP_SECONDS = 60.0
+SUMS_SECONDS = 600.0
 BLOCKED_NOTICE_SECONDS = 60.0
 
 
@@ -164,6 +168,7 @@ class Daemon:
             await self.models.close()
             await self.notices.write()
             await self.writer.close()
+            await self._take_sums()
             self.watchdog.close()
             logging.getLogger().removeHandler(handler)
             self.logbook.close()
@@ -266,10 +271,20 @@ class Daemon:
         return settings is not None and settings.a2a.encrypt
 
     async def _sweep(self) -> None:
+        summed = -SUMS_SECONDS
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             await self.comms.sweep()
             await self.registry.forget_removed()
+            if time.monotonic() - summed >= SUMS_SECONDS:
+                summed = time.monotonic()
+                await self._take_sums()
+
+    async def _take_sums(self) -> None:
+        """Note the checksums of the lines that came since the last time."""
+        names = (MAILBOX, TRANSCRIPT)
+        logs = [session.workspace / name for session in self.sessions.all() for name in names]
+        await asyncio.to_thread(lambda: extend(self.state, [*self.state.glob("*.jsonl"), *logs]))
 
     def _notice(self, code: str, text: str, level: Any = "info") -> None:
         self.stream.publish(Notice(code=code, text=text, level=level))

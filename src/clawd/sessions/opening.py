@@ -41,9 +41,9 @@ class Opening:
     def open(
         self, settings: SessionSettings, workspace: Path, creator: str
     ) -> tuple[Session, list[str]]:
-        """A session from its files (blocking), and what is wrong with them, in words.
+        """A session from its files (blocking), and what was mended in them, in words.
 
-        Never raises: a session whose files cannot be read is parked, and says why.
+        Never raises: a session whose files cannot be read is parked, and ``start`` says why.
         """
         session = Session(settings, workspace, self._services, creator)
         problems: list[str] = []
@@ -56,15 +56,16 @@ class Opening:
             try:
                 problems += step() or ()
             except Exception as error:  # noqa: BLE001 - whatever it is, the others must not pay for it
-                text = error.message if isinstance(error, ClawdError) else repr(error)
-                session.failed = session.failed or text
+                session.failed = session.failed or _with_mend(error)
                 session.locked = session.locked or isinstance(error, KeyMissing)
-                problems.append(f"session {session.id} is parked: {_with_mend(text, error)}")
-        return session, list(dict.fromkeys(problems))
+        return session, problems
 
     def start(self, session: Session) -> None:
-        """Let a session run that is enabled and not parked."""
-        if not session.settings.enabled or session.failed:
+        """Let a session run that is enabled; one that could not be opened stays parked."""
+        if not session.settings.enabled:
+            return
+        if session.failed:
+            self._tell(session)
             return
         began = False
 
@@ -89,11 +90,15 @@ class Opening:
     def park(self, session: Session, why: str) -> None:
         """It crashed too often: it stays, visibly failed, until somebody restarts it."""
         session.failed = why
-        text = f"session {session.id} was parked: {why}; clawd sessions restart {session.id}"
+        self._tell(session)
+        self._services.clock.later(0, lambda: self._end_work(session))
+
+    def _tell(self, session: Session) -> None:
+        text = f"session {session.id} is parked: {session.failed}"
+        text += f"; then: clawd sessions restart {session.id}"
         self._services.emit(
             Notice(session=session.id, code="session_failed", text=text, level="error")
         )
-        self._services.clock.later(0, lambda: self._end_work(session))
 
     async def _end_work(self, session: Session) -> None:
         """Whoever waits for what it was doing is told that nothing will come of it."""
@@ -137,6 +142,7 @@ class Opening:
         return post.open(session.id, path, lambda: self._inside(session.workspace))
 
 
-def _with_mend(text: str, error: Exception) -> str:
-    hint = error.hint if isinstance(error, ClawdError) else ""
-    return f"{text} ({hint})" if hint else text
+def _with_mend(error: Exception) -> str:
+    if not isinstance(error, ClawdError):
+        return f"{type(error).__name__}: {error}"
+    return f"{error.message} ({error.hint})" if error.hint else error.message

@@ -15,6 +15,7 @@ from clawd.upkeep import logs
 from clawd.upkeep.findings import FileReport, Finding, Report
 from clawd.upkeep.places import Home, is_kept, survey
 from clawd.upkeep.references import cross_check
+from clawd.upkeep.sums import sums_of
 
 Progress = Callable[[int, int, Path], object]
 """Told before each file: how many are done, how many there are, and which is next."""
@@ -41,11 +42,12 @@ def verify(
         looked = []
         for number, place in enumerate(found.logs):
             progress(number, len(found.logs), place.path)
-            looked.append(logs.look(place, live=report.daemon != 0))
+            sums = sums_of(state, place.path)
+            looked.append(logs.look(place, sums, live=report.daemon != 0))
         cross_check(looked)
         if repair:
             for place, (file, _) in zip(found.logs, looked, strict=True):
-                logs.mend(place, file)
+                logs.mend(place, file, sums_of(state, place.path))
         report.files = [file for file, _ in looked]
         report.files += _workspaces(found)
         report.files += _state_files(state)

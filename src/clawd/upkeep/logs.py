@@ -16,14 +16,17 @@ from clawd.storage.lines import open_log, pieces
 from clawd.storage.writer import MAX_LINE_BYTES, Writer
 from clawd.upkeep.findings import FileReport, Finding
 from clawd.upkeep.places import Place
+from clawd.upkeep.sums import compare
 
 _LOOKS = 3
 _BETWEEN_LOOKS = 0.05
+_CHANGED = "is not the line that was written (its checksum differs)"
 
 
-def look(place: Place, *, live: bool) -> tuple[FileReport, dict[str, Any]]:
+def look(place: Place, sums: Path, *, live: bool = False) -> tuple[FileReport, dict[str, Any]]:
     """What is in a log and what is wrong with it, and its records by id; changes nothing.
 
+    ``sums`` is the file with the checksums of its lines, if there is one.
     ``live``: a daemon writes to it, so that an end that is incomplete may just be on its way.
     """
     report = FileReport(place.path, place.what, place.owner)
@@ -45,11 +48,17 @@ def look(place: Place, *, live: bool) -> tuple[FileReport, dict[str, Any]]:
     report.records, report.superseded = len(loaded.records), loaded.superseded
     report.repeated = _repeated(place.path)
     report.findings += _problems(place, loaded)
+    bad = {problem.line for problem in loaded.problems}
+    report.findings += [
+        Finding("damage", "changed", _CHANGED, changed.line, changed.offset)
+        for changed in compare(place.path, sums)
+        if changed.line not in bad
+    ]
     report.findings += _open_to_others(place.path)
     return report, loaded.records
 
 
-def mend(place: Place, report: FileReport) -> None:
+def mend(place: Place, report: FileReport, sums: Path) -> None:
     """Put right what ``look`` found, and write it down there; damage is set aside, never deleted.
 
     Only while no daemon runs.
@@ -63,7 +72,12 @@ def mend(place: Place, report: FileReport) -> None:
         elif finding.code == "open_to_others":
             os.chmod(place.path, 0o600)
             finding.mended = "made private (0600)"
-    lines = [f for f in report.findings if f.severity == "damage" and f.line]
+    changed = [f for f in report.findings if f.code == "changed"]
+    if changed and sums.exists():
+        os.rename(sums, sums.with_name(f"{sums.name}.aside-{_moment()}"))
+        for finding in changed:
+            finding.mended = "taken as it is from now on"
+    lines = [f for f in report.findings if f.code == "line"]
     if not lines or not place.known:
         return
     log: Log[Any] = Log(place.path, place.kind, Writer())

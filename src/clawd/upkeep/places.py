@@ -26,7 +26,7 @@ from clawd.storage.writer import Writer
 
 
 class AnyRecord(msgspec.Struct, frozen=True):
-    """A record of a log that this version does not know: it has an id."""
+    """A record of which only the id is looked at: of a floor above, or of another version."""
 
     id: str
 
@@ -35,6 +35,8 @@ IN_STATE: Mapping[str, tuple[str, Any]] = {
     OPERATOR_FILE: ("mailbox", SessionMessage),
     "tasks.jsonl": ("tasks", AsyncTask),
     "sessions.jsonl": ("sessions", SessionRecord),
+    "notices.jsonl": ("notices", AnyRecord),
+    "usage.jsonl": ("usage", AnyRecord),
 }
 """The logs in ``state/``: what each is, and the kind of its records."""
 
