@@ -126,7 +126,7 @@ async def test_damage_is_shown_first_and_mended_only_when_asked(home: Path) -> N
 
 
 async def test_a_flipped_bit_that_still_parses_is_found(home: Path) -> None:
-    """R04: by the checksums that the daemon noted; --repair takes the line as it is from then on."""
+    """R04: by the checksums that the daemon noted; --repair takes the line as it is now."""
     flipped(home)
     code, document = fsck(home)
     (found,) = findings(document, "b/session_messages.jsonl")

@@ -57,8 +57,11 @@ def test_a_line_too_many_or_too_few_is_found_and_shifts_nothing(log: Path) -> No
     for n in (1, 7, 18):
         rewrite(log, b"".join(LINES[:n] + LINES[n + 1 :]))
         assert [c.line for c in compare(log, sums(log))] == [n + 1]
-        rewrite(log, b"".join([*LINES[:n], b'{"id":"new"}\n', *LINES[n:]]))
-        assert [c.line for c in compare(log, sums(log))] == [n + 1]
+        new = [b'{"id":"new"}\n', b'{"id":"newer"}\n']
+        rewrite(log, b"".join([*LINES[:n], *new, *LINES[n:]]))
+        assert [c.line for c in compare(log, sums(log))] == [n + 1, n + 2]
+    rewrite(log, b"".join(LINES[:17]))
+    assert compare(log, sums(log)) == [Changed(18, log.stat().st_size)]
 
 
 def test_what_is_appended_is_no_damage(log: Path) -> None:

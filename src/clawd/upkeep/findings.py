@@ -45,6 +45,7 @@ class FileReport:
     records: int = 0
     superseded: int = 0
     repeated: int = 0
+    sealed: int = 0
     findings: list[Finding] = field(default_factory=list)
 
     def as_json(self) -> JSON:
@@ -58,6 +59,7 @@ class FileReport:
             "records": self.records,
             "superseded": self.superseded,
             "repeated": self.repeated,
+            "sealed": self.sealed,
             "findings": [finding.as_json() for finding in self.findings],
         }
 

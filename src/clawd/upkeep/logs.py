@@ -47,6 +47,7 @@ def look(place: Place, sums: Path, *, live: bool = False) -> tuple[FileReport, d
     report.bytes, report.lines = loaded.bytes, loaded.lines
     report.records, report.superseded = len(loaded.records), loaded.superseded
     report.repeated = _repeated(place.path)
+    report.sealed = sum(bool(getattr(r, "sealed", "")) for r in loaded.records.values())
     report.findings += _problems(place, loaded)
     bad = {problem.line for problem in loaded.problems}
     report.findings += [

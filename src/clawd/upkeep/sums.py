@@ -134,21 +134,36 @@ def _known(sums: Path, inode: int) -> list[tuple[int, int]]:
 
 
 def _differing(descriptor: int, known: list[tuple[int, int]]) -> Iterator[Changed]:
-    """The lines that are not as they were; one too many or too few does not shift the others."""
-    at = offset = 0
-    for number, line in enumerate(_lines(descriptor, 0), 1):
-        if at >= len(known):
-            return
-        found = zlib.crc32(line)
-        if found == known[at][0]:
-            at += 1
-        elif at and found == known[at - 1][0]:
-            pass  # the line before it was put in between
-        else:
-            yield Changed(number, offset)
-            # Either this line changed, or the one that stood here is gone.
-            at += 2 if at + 1 < len(known) and found == known[at + 1][0] else 1
-        offset += len(line)
+    """The lines that are not as they were; some too many or too few do not shift the others."""
+    offsets: list[int] = [0]
+    found: list[int] = []
+    for line in _lines(descriptor, 0):
+        found.append(zlib.crc32(line))
+        offsets.append(offsets[-1] + len(line))
+    here = there = 0
+    while here < len(found) and there < len(known):
+        if found[here] == known[there][0]:
+            here, there = here + 1, there + 1
+            continue
+        more, fewer = _again(found, known, here, there)
+        # At least the line itself, where those that stood before it are gone.
+        for number in range(here, here + max(more, 1)):
+            yield Changed(number + 1, offsets[number])
+        here, there = here + more, there + fewer
+    if there < len(known):
+        yield Changed(len(found) + 1, offsets[-1])
+
+
+def _again(
+    found: list[int], known: list[tuple[int, int]], here: int, there: int
+) -> tuple[int, int]:
+    """How many lines further, of those found and those known, the two agree again."""
+    for distance in range(1, 2 * _REPLACED):
+        for more in range(distance, -1, -1):
+            at, other = here + more, there + distance - more
+            if at < len(found) and other < len(known) and found[at] == known[other][0]:
+                return more, distance - more
+    return 1, 1
 
 
 def _lines(descriptor: int, offset: int) -> Iterator[bytes]:

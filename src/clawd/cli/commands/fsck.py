@@ -94,6 +94,7 @@ def _show_file(out: Output, home: Path, file: FileReport) -> None:
     name = file.path.relative_to(home) if file.path.is_relative_to(home) else file.path
     facts = f"{file.lines} lines, {file.records} records" if file.lines else file.what
     repeated = f", {file.repeated} repeated" if file.repeated else ""
+    repeated += f", {file.sealed} sealed" if file.sealed else ""
     out.line((str(name), "bold"), (f"  {facts}{repeated}", "dim"))
     for finding in file.findings[:_SHOWN]:
         mark, style = _MARKS["mended" if finding.mended else finding.severity]
