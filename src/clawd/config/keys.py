@@ -5,6 +5,7 @@ Nothing here puts a key, or a reference that may be one, into a message.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import stat
@@ -89,6 +90,7 @@ def readable_by_others(file: Path) -> bool:
     return bool(mode & (stat.S_IRGRP | stat.S_IROTH))
 
 
+@functools.lru_cache(maxsize=256)
 def origin(endpoint: str) -> str:
     """Scheme, host and port of an endpoint: what a key is bound to."""
     parts = urlsplit(endpoint)

@@ -179,10 +179,7 @@ class OpenAIChat:
         """What the network brings, each read within its limit of time."""
         clock = asyncio.get_running_loop().time
         size = 0
-        encoded = "content-encoding" in response.headers
-        async with aclosing(
-            Reading(response.aiter_bytes() if encoded else response.aiter_raw())
-        ) as reading:
+        async with aclosing(Reading(_parts(response))) as reading:
             while not reading.ended:
                 data = reading.at_hand()
                 if not data and not reading.ended:
@@ -293,6 +290,16 @@ class OpenAIChat:
 
 def _too_long(endpoint: Endpoint, limit: int) -> Fault:
     return faults.garbage(endpoint, f"it is longer than {limit // 1024**2} MiB")
+
+
+def _parts(response: httpx2.Response) -> AsyncGenerator[bytes, None]:
+    """The body as it comes: past the layers that count and cut it, which cost every token."""
+    if "content-encoding" not in response.headers:
+        stream = response.stream
+        parts = stream.__aiter__() if isinstance(stream, httpx2.AsyncByteStream) else None
+        if isinstance(parts, AsyncGenerator):
+            return parts
+    return response.aiter_bytes()
 
 
 class _Spoken:
