@@ -239,6 +239,34 @@ async def test_failed_sync_fails_its_batch_and_nothing_else(
     assert path.read_bytes() == b"one\ntwo\n"
 
 
+async def test_lines_that_wait_for_the_next_sync(
+    writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are in the file at once, cost no sync, and share the fate of the next one."""
+    path = tmp_path / "log"
+    real, synced, broken = os.fdatasync, [0], [False]
+
+    def counting(descriptor: int) -> None:
+        if broken[0]:
+            broken[0] = False
+            raise OSError(errno.EIO, "the disk failed")
+        real(descriptor)
+        synced[0] += 1
+
+    monkeypatch.setattr(os, "fdatasync", counting)
+    await writer.append(path, b"one\n")
+    await writer.append(path, b"two\n", sync=False)
+    assert (path.read_bytes(), synced[0]) == (b"one\ntwo\n", 1)
+    await writer.append(path, b"three\n")
+    assert (path.read_bytes(), synced[0]) == (b"one\ntwo\nthree\n", 2)
+    await writer.append(path, b"four\n", sync=False)
+    broken[0] = True
+    await refused(writer, path)
+    assert path.read_bytes() == b"one\ntwo\nthree\n", "what no sync vouched for is taken back"
+    await writer.append(path, b"five\n")
+    assert path.read_bytes() == b"one\ntwo\nthree\nfive\n"
+
+
 async def test_lines_that_cannot_be_taken_back_are_cut_before_the_next(
     writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

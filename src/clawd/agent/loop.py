@@ -39,7 +39,10 @@ class Conversation(Protocol):
         ...
 
     async def keep(self, *messages: ChatMessage, partial: bool = False) -> None:
-        """Add to the transcript; durable when this returns. ``partial``: cut off by a cancel."""
+        """Add to the transcript; durable when this returns. ``partial``: cut off by a cancel.
+
+        Results of tools may come to disk with what follows them.
+        """
         ...
 
     async def end(self, message: ChatMessage) -> None:

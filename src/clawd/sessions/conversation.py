@@ -81,13 +81,13 @@ class TurnConversation:
         )
 
     async def keep(self, *messages: ChatMessage, partial: bool = False) -> None:
-        """Add to the transcript; durable when this returns."""
-        await self._transcript.append(
-            *(
-                self._transcript.message(self._turn, message, partial=partial)
-                for message in messages
-            )
-        )
+        """Add to the transcript; durable when this returns.
+
+        What tools answered is safe from a kill, and from a power cut with the model's next
+        message: until then the calls count as interrupted, and are not made again either way.
+        """
+        lines = [self._transcript.message(self._turn, m, partial=partial) for m in messages]
+        await self._transcript.append(*lines, sync=any(m.role != "tool" for m in messages))
 
     async def end(self, message: ChatMessage) -> None:
         """Add the last word; durable when this returns, and the turn's end with it if it may be."""

@@ -95,9 +95,9 @@ class Transcript:
                 found[record.id] = record
         return list(found.values())
 
-    async def append(self, *records: Record) -> None:
-        """Add lines; durable when this returns."""
-        for record in await self._log.append(*records):
+    async def append(self, *records: Record, sync: bool = True) -> None:
+        """Add lines; durable when this returns, or without ``sync`` with the next ones."""
+        for record in await self._log.append(*records, sync=sync):
             self._fold(record)
 
     async def reseal(self) -> tuple[int, int]:

@@ -29,17 +29,18 @@ class NotWritten(Exception):
 
 
 class _OpenFile:
-    __slots__ = ("descriptor", "identity", "size", "torn")
+    __slots__ = ("descriptor", "identity", "safe", "size", "torn")
 
     def __init__(self, descriptor: int, identity: Identity) -> None:
         self.descriptor = descriptor
         self.identity = identity
         self.size = 0
+        self.safe = 0  # up to where a failed sync leaves the lines in doubt
         self.torn = False
 
     def settle(self, size: int) -> None:
         """Take over a size that another hand gave the file."""
-        self.size = size
+        self.size = self.safe = size
         self.torn = size > 0 and os.pread(self.descriptor, 1, size - 1) != b"\n"
 
     def cut(self, size: int) -> None:
@@ -88,8 +89,8 @@ class AppendFiles:
     def write(self, path: str, data: bytes) -> Written:
         """Append without bringing it to disk; errors as ``append``.
 
-        ``sync`` and ``settle`` must follow before the file is written again, and before as many
-        other files as may be open.
+        ``sync`` and ``settle``, or ``leave``, must follow before the file is written again, and
+        before as many other files as may be open.
         """
         try:
             file = self._current(path)
@@ -112,12 +113,17 @@ class AppendFiles:
         if failure is not None:
             # The kernel may have dropped the pages and will not say so twice: this descriptor's
             # word is worth nothing from now on, and the lines are taken back on a fresh one.
-            self._unsound[path] = file.identity, file.size
+            self._unsound[path] = file.identity, file.safe
             self.forget(path)
             self._reopen_unsound(path)
             raise storage_error(path, failure) from failure
-        file.size = written.size
+        file.size = file.safe = written.size
         file.torn = False
+
+    def leave(self, written: Written) -> None:
+        """Leave the lines to the next sync of the file."""
+        written.file.size = written.size
+        written.file.torn = False
 
     @property
     def unsound(self) -> bool:

@@ -124,10 +124,11 @@ class Log(Generic[Record]):
         """Whether most lines of the file are superseded, ``records`` being how many count."""
         return self._lines > 2 * records + SPARE_LINES
 
-    async def append(self, *records: Record) -> Sequence[Record]:
+    async def append(self, *records: Record, sync: bool = True) -> Sequence[Record]:
         """Store the records, together; they are on disk, as it returns them, when this returns.
 
-        They are the same but for secrets, which are never stored.
+        They are the same but for secrets, which are never stored. Without ``sync`` they come to
+        disk with the next append: a power cut before it takes them, a kill does not.
 
         ``Invalid`` for a record that would not load again (a lone surrogate, a wrong type, an
         empty id) and ``StorageError`` for one that is too long: then nothing is written.
@@ -135,7 +136,7 @@ class Log(Generic[Record]):
         """
         if records:
             data, stored = self._encode(records)
-            await self._writer.append(self.path, data)
+            await self._writer.append(self.path, data, sync=sync)
             self._lines += len(records)
             return stored
         return records

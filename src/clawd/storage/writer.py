@@ -51,12 +51,13 @@ def check_length(place: str, data: bytes, limit: int) -> None:
 
 
 class _Append:
-    __slots__ = ("data", "done", "path")
+    __slots__ = ("data", "done", "path", "sync")
 
-    def __init__(self, path: str, data: bytes, done: asyncio.Future[None]) -> None:
+    def __init__(self, path: str, data: bytes, done: asyncio.Future[None], sync: bool) -> None:
         self.path = path
         self.data = data
         self.done = done
+        self.sync = sync
 
 
 class _Call:
@@ -130,8 +131,11 @@ class Writer:
             self._wake.put(None)
         await asyncio.shield(self._ended)
 
-    async def append(self, path: Path, data: bytes) -> None:
+    async def append(self, path: Path, data: bytes, *, sync: bool = True) -> None:
         """Append whole lines, each ending in LF; they are on disk when this returns.
+
+        Without ``sync`` they are only in the file then: a kill spares them, a power cut does not
+        before the next append to the same file.
 
         ``StorageError`` (``storage_full``, ``storage_error``, ``line_too_large``) when they are
         not stored. A caller that is cancelled does not know; a line is never stored in part.
@@ -141,7 +145,7 @@ class Writer:
             raise ValueError("appended data must be whole lines, each ending in LF")
         check_length(place, data, self.max_line_bytes)
         future: asyncio.Future[None] = self._open_loop(place).create_future()
-        self._pending.append(_Append(place, data, future))
+        self._pending.append(_Append(place, data, future, sync))
         if not self._woken:
             self._woken = True
             self._wake.put(None)
@@ -252,7 +256,12 @@ class Writer:
                     _refuse(group, storage_error(group[0].path, refused.failure), settled)
             except Exception as error:  # noqa: BLE001 - the thread outlives any one file's trouble
                 _refuse(group, error, settled)
-        for (group, file), failed in zip(written, self._sync([f for _, f in written]), strict=True):
+        hurried = [(group, file) for group, file in written if any(item.sync for item in group)]
+        for group, file in written:
+            if not any(item.sync for item in group):
+                self._files.leave(file)
+                settled += [(item.done, None, None) for item in group]
+        for (group, file), failed in zip(hurried, self._sync([f for _, f in hurried]), strict=True):
             try:
                 self._files.settle(file, failed)
             except Exception as error:  # noqa: BLE001 - as above
