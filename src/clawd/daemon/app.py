@@ -16,10 +16,11 @@ from clawd import __version__
 from clawd.bus.memory import MemoryBus
 from clawd.comms.mailbox import FILE_NAME as MAILBOX
 from clawd.comms.manager import SessionCommsManager
+from clawd.comms.notices import FILE_NAME
 from clawd.config.problem import Path as Place
 from clawd.config.schema import Config, Limits, SessionSettings, limits_for
 from clawd.daemon.logbook import Logbook, LogHandler
-from clawd.daemon.notices import FILE_NAME, Notices
+from clawd.daemon.notices import Notices
 from clawd.daemon.notify import notify
 from clawd.daemon.reload import LAST_GOOD, Configuration, Reloader
 from clawd.daemon.resources import resources

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from clawd.comms.notices import KeptNotice
 from clawd.daemon.discretion import kept_text
 from clawd.errors import ClawdError
 from clawd.events import Notice
@@ -20,30 +21,10 @@ from clawd.stream import Published
 log = logging.getLogger("clawd.daemon")
 
 KEPT = 200
-FILE_NAME = "notices.jsonl"
 _OF_THE_PRESENT = "config_"
 """How the codes begin of what is said again at each start while it holds: not for the file."""
 _SECONDS = 2.0
 """How long what came again may wait for its line."""
-
-
-class Kept(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True):
-    """One line of ``state/notices.jsonl``; the last line for an id wins.
-
-    ``time`` is when it came last, ``first`` when it came first, ``count`` how often.
-    """
-
-    id: str
-    first: str
-    time: str
-    level: str
-    code: str
-    text: str
-    session: str = ""
-    trace: str = ""
-    parent: str = ""
-    guard: JSON | None = None
-    count: int = 1
 
 
 class Notices:
@@ -56,16 +37,20 @@ class Notices:
         later: Callable[[float, Callable[[], Awaitable[object]]], object],
         private: Callable[[str], bool] = lambda _: False,
     ) -> None:
-        self._log = Log[Kept](path, Kept, writer)
+        self._log = Log[KeptNotice](path, KeptNotice, writer)
         self._later = later
         self._private = private
-        self._kept: dict[tuple[str, str, str], Kept] = {}
+        self._kept: dict[tuple[str, str, str], KeptNotice] = {}
         self._unwritten: set[tuple[str, str, str]] = set()
         self._writing = False
 
     def load(self) -> list[str]:
         """Read the file (blocking); what was wrong with it, in words."""
-        loaded = self._log.load()
+        try:
+            loaded = self._log.load()
+        except ClawdError as error:
+            # No reason to serve nobody: what comes is in memory, and in the log.
+            return [f"notices are not kept: {error.message}"]
         for record in sorted(loaded.records.values(), key=lambda record: record.time):
             self._put(record)
         return [str(problem) for problem in loaded.problems]
@@ -79,7 +64,7 @@ class Notices:
         key = (event.code, event.session, event.trace or text)
         known = self._kept.get(key)
         self._put(
-            Kept(
+            KeptNotice(
                 id=known.id if known else new_id("notice"),
                 first=known.first if known else published.time,
                 time=published.time,
@@ -127,7 +112,7 @@ class Notices:
         except ClawdError as error:
             log.warning("notices are not kept: %s", error)
 
-    def _put(self, record: Kept) -> None:
+    def _put(self, record: KeptNotice) -> None:
         key = (record.code, record.session, record.trace or record.text)
         self._kept.pop(key, None)
         self._kept[key] = record

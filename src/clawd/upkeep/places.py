@@ -14,6 +14,8 @@ import msgspec
 from clawd.comms.mailbox import FILE_NAME as MAILBOX
 from clawd.comms.manager import OPERATOR_FILE
 from clawd.comms.models import AsyncTask, SessionMessage
+from clawd.comms.notices import FILE_NAME as NOTICES
+from clawd.comms.notices import KeptNotice
 from clawd.config.last_good import load_last_good
 from clawd.config.loader import check, load
 from clawd.config.schema import Config
@@ -35,6 +37,7 @@ IN_STATE: Mapping[str, tuple[str, Any]] = {
     OPERATOR_FILE: ("mailbox", SessionMessage),
     "tasks.jsonl": ("tasks", AsyncTask),
     "sessions.jsonl": ("sessions", SessionRecord),
+    NOTICES: ("notices", KeptNotice),
     "notices.jsonl": ("notices", AnyRecord),
     "usage.jsonl": ("usage", AnyRecord),
 }
