@@ -146,7 +146,8 @@ COMMANDS = [
     ("tasks", "show", f"task-{TYPED}"), ("tools", "show", f"to{TYPED}ol"),
     ("messages", "show", f"msg{TYPED}"), ("tools", "call", "list_agents", f"{{{TYPED}"),
     ("sessions", "create", f"id{TYPED}"), (f"--o{TYPED}",), ("chat", "-p", "once more"),
-    ("explain", f"a{TYPED}", "peer"), ("send", "peer", "x", "--thread", f"t{TYPED}"),
+    ("trace", f"tr{TYPED}"), ("explain", f"a{TYPED}", "peer"),
+    ("send", "peer", "x", "--thread", f"t{TYPED}"),
 ]  # fmt: skip
 AS_JSON = [
     ("sessions", "list"), ("messages", "list", "-s", "*"), ("tasks", "list"),

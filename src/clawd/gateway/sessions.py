@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from clawd.agent.context import tokens_of
+from clawd.agent.tool import bind
 from clawd.comms.caller import operator
-from clawd.comms.creation import SessionCreation
+from clawd.comms.session_tools import SessionTools
 from clawd.config.output import redacted_session
 from clawd.config.schema import SessionSettings, limits_for
 from clawd.gateway.house import House
@@ -35,24 +35,6 @@ class Cancel(Fields):
     """Which turn to stop; the running one when it is left out."""
 
     turn: str | None = None
-
-
-class Creation(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """The parameters of ``create_session``."""
-
-    session_id: str
-    provider_template: str
-    name: str = ""
-    description: str = ""
-    model: str | None = None
-    identity_content: str | None = None
-    soul_content: str | None = None
-    user_content: str | None = None
-    memory_content: str | None = None
-    role: str = "hybrid"
-    capabilities: list[str] = []
-    enable_a2a: bool = True
-    hidden_from_agents: bool = False
 
 
 class SessionRoutes:
@@ -101,28 +83,12 @@ class SessionRoutes:
         )
 
     async def create(self, request: Request) -> Response:
-        """Create a session, as the operator."""
-        body = await read_body(request, Creation)
-        contents = {
-            "IDENTITY.md": body.identity_content,
-            "SOUL.md": body.soul_content,
-            "USER.md": body.user_content,
-            "MEMORY.md": body.memory_content,
-        }
-        wanted = SessionCreation(
-            body.session_id,
-            body.provider_template,
-            body.name or body.session_id,
-            body.description,
-            body.model,
-            {file: text for file, text in contents.items() if text is not None},
-            body.role,
-            tuple(body.capabilities),
-            body.enable_a2a,
-            body.hidden_from_agents,
-        )
-        entry = await self._house.sessions.create(operator(), wanted)
-        return one("session", self._shown(self._house.sessions.get(entry.id)), 201)
+        """Create a session, as the operator: the tool of the sessions, called by a human."""
+        given = await read_object(request)
+        tool = bind(SessionTools(self._house.comms, operator()))["create_session"]
+        answer = await tool.call({"name": given.get("session_id", "")} | given)
+        created = (answer.facts or {})["id"]
+        return one("session", self._shown(self._house.sessions.get(created)), 201)
 
     async def change(self, request: Request) -> Response:
         """Change a session at run time."""

@@ -14,8 +14,9 @@ from clawd.agent.repetition import Repetition
 from clawd.agent.tool import Toolset, bind
 from clawd.comms.caller import Caller
 from clawd.comms.models import SessionMessage
+from clawd.comms.session_tools import SessionTools
 from clawd.comms.task_tools import TaskTools
-from clawd.comms.tools import MessageTools, SessionTools
+from clawd.comms.tools import MessageTools
 from clawd.config.schema import SessionSettings, limits_for
 from clawd.errors import ClawdError, GuardRefused, Refused, StorageError
 from clawd.events import Notice, RunStarted, UsageReported
