@@ -226,6 +226,21 @@ def test_the_chat_lets_nothing_through(hostile: Home) -> None:
     assert "\x9b" not in written
 
 
+def test_names_of_folders(tmp_path: Path) -> None:
+    """``fsck`` and ``doctor`` meet folders and files that nobody of clawd made."""
+    made = home_at(tmp_path / "h")
+    assert made.run("init", "--provider", "offline").returncode == 0
+    odd = re.sub(r"[/\x00]", "", TYPED)[:60]
+    folder = made.path / "workspaces" / odd
+    folder.mkdir()
+    (folder / "session_messages.jsonl").write_text(f"{odd}\n")
+    for words in (("fsck",), ("doctor",), ("fsck", "--json")):
+        text = on_terminal(made, *words)
+        # Its own line about how far it is.
+        assert steered(re.sub(r"\r\x1b\[K", "\n", text)) == [], words
+        assert text
+
+
 def test_a_broken_file_is_told_in_safe_words(hostile: Home, tmp_path: Path) -> None:
     """Problems of a configuration show keys and values of it harmless."""
     made = home_at(tmp_path / "h")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from clawd.cli.clean import one_line
 from clawd.cli.invocation import Invocation, command, pass_invocation
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ def fsck(invocation: Invocation, repair: bool) -> int:
 
 
 def _progress(done: int, count: int, path: Path) -> None:
-    sys.stderr.write(f"\r\x1b[K{done + 1} of {count}: {path.parent.name}/{path.name}")
+    file = one_line(f"{path.parent.name}/{path.name}")
+    sys.stderr.write(f"\r\x1b[K{done + 1} of {count}: {file}")
     sys.stderr.flush()
 
 
