@@ -14,13 +14,21 @@ MAX_PATH = 32
 """How many of the latest sessions a path names; ``hops`` counts all."""
 
 
+class Budget(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What everything that one cause leads to may use at most: tokens, USD."""
+
+    max_tokens: int | None = None
+    max_cost: float | None = None
+
+
 class Lineage(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """The causal place of a message, a task, a turn or a created session.
 
     ``trace`` names all that one cause led to; ``parent`` the step that led here; ``hops`` how
     many messages, tasks and creations lie between the cause and this; ``path`` the sessions
     that they went through, the latest last (at most ``MAX_PATH``); ``tasks`` the open delegations
-    that this is part of, outermost first, as ``session`` ids of their workers.
+    that this is part of, outermost first, as ``session`` ids of their workers. ``budget`` is the
+    purse of all of it, where whoever opened the trace gave one.
     """
 
     trace: str
@@ -29,6 +37,7 @@ class Lineage(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     path: tuple[str, ...] = ()
     tasks: tuple[str, ...] = ()
     origin: Origin = "operator"
+    budget: Budget | None = None
 
     def step(self, parent: str, through: str) -> Lineage:
         """One hop on: what ``parent`` led to, sent by ``through``."""
@@ -49,6 +58,6 @@ def _origin(through: str) -> Origin:
     return "operator" if through == OPERATOR else "peer"
 
 
-def begin(origin: Origin = "operator") -> Lineage:
+def begin(origin: Origin = "operator", budget: Budget | None = None) -> Lineage:
     """The lineage of a new cause: a user line, a schedule's run, a client's request."""
-    return Lineage(new_id("trace"), origin=origin)
+    return Lineage(new_id("trace"), origin=origin, budget=budget)

@@ -13,6 +13,7 @@ from clawd.comms.manager import SessionCommsManager
 from clawd.config.schema import Config, Limits, SessionSettings
 from clawd.errors import ProviderError
 from clawd.events import Event, SessionMessageChanged
+from clawd.ledger.account import Account
 from clawd.lineage import begin
 from clawd.llm.port import ChatRequest, Reply, TextDelta
 from clawd.sessions.gate import Gate
@@ -35,7 +36,7 @@ class Refusing:
             raise ProviderError("provider_refused", "no such key")
         yield Reply("ok")
 
-    async def choose(self, settings: SessionSettings) -> Chosen:
+    async def choose(self, settings: SessionSettings, account: Account) -> Chosen:
         """This model, whoever asks."""
         return Chosen(self, settings.id, 100_000)
 

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, TextIO
 
 from clawd.cli.clean import clean, cut, escape_json, one_line, width
@@ -96,9 +96,16 @@ class Output:
             self.line((name + " " * (room - width(name)), "dim"), "  " + text)
 
     def table(
-        self, titles: Sequence[str], rows: Iterable[Sequence[object]], *, flexible: int = -1
+        self,
+        titles: Sequence[str],
+        rows: Iterable[Sequence[object]],
+        *,
+        flexible: int = -1,
+        right: Collection[int] = (),
     ) -> None:
         """Aligned columns; on a narrow terminal the ``flexible`` column is cut, never an id.
+
+        Those in ``right`` hold numbers, and stand under each other by their last figure.
 
         With ``--plain`` each row is one line of ``title: value`` facts.
         """
@@ -119,9 +126,9 @@ class Output:
             if rooms[flexible] < width(titles[flexible]):
                 # Not even its title has room: the column is left out.
                 rooms[flexible] = 0
-        self.line((_row(titles, rooms).upper(), "dim"))
+        self.line((_row(titles, rooms, right).upper(), "dim"))
         for row in cells:
-            self.line(_row(row, rooms))
+            self.line(_row(row, rooms, right))
 
 
 def fitted(parts: Sequence[Styled], columns: int) -> list[Styled]:
@@ -148,9 +155,13 @@ def styled(parts: Iterable[str | Styled], colour: bool) -> str:
     return "".join(texts)
 
 
-def _row(cells: Sequence[str], rooms: Sequence[int]) -> str:
-    fitted = [(cut(cell, room), room) for cell, room in zip(cells, rooms, strict=True) if room]
-    padded = (text + " " * (room - width(text)) for text, room in fitted)
+def _row(cells: Sequence[str], rooms: Sequence[int], right: Collection[int]) -> str:
+    padded = []
+    for index, (cell, room) in enumerate(zip(cells, rooms, strict=True)):
+        text = cut(cell, room) if room else ""
+        space = " " * (room - width(text))
+        if room:
+            padded.append(space + text if index in right else text + space)
     return "  ".join(padded).rstrip()
 
 

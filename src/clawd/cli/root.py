@@ -28,6 +28,7 @@ COMMANDS: Lazy = {
     "pause": (_AT + "pause:pause", "Stop all model calls, or one session's, until resume."),
     "resume": (_AT + "pause:resume", "Go on where pause stopped."),
     "trace": (_AT + "trace:trace", "Draw what one cause led to, across sessions."),
+    "usage": (_AT + "usage:usage", "Say what model calls used and cost."),
     "logs": (_AT + "logs:logs", "Show the log of the daemon or of a session."),
     "events": (_AT + "events:events", "Show what happens, as it happens."),
     "daemon": (_AT + "daemon:daemon", "Run the daemon in the foreground, or as a service."),

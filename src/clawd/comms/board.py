@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import msgspec
 from clawd.comms.models import AsyncTask, TaskStatus, blank
 from clawd.errors import NotFound, Refused
 from clawd.ids import now, seconds_of
+from clawd.messages import Usage
 from clawd.storage.jsonl import Log
 from clawd.storage.sealing import Sealing
 from clawd.storage.writer import Writer
@@ -20,10 +21,17 @@ from clawd.storage.writer import Writer
 class TaskBoard:
     """Every task that is open, or ended less than the retention ago."""
 
-    def __init__(self, path: Path, writer: Writer, sealing: Sealing | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        writer: Writer,
+        sealing: Sealing | None = None,
+        spent: Callable[[str], Usage | None] = lambda _: None,
+    ) -> None:
         sealer = sealing.sealer(blank, _parties, lenient=True) if sealing else None
         self._log = Log[AsyncTask](path, AsyncTask, writer, sealer=sealer)
         self._tasks: dict[str, AsyncTask] = {}
+        self._spent = spent
         self._coming: dict[str, AsyncTask] = {}
         self._changed = asyncio.Condition()
 
@@ -102,7 +110,25 @@ class TaskBoard:
 
     async def finish(self, task: AsyncTask, status: TaskStatus, **fields: Any) -> AsyncTask:
         """End a task."""
-        return await self.change(task, status=status, completed_at=now(), **fields)
+        cost = self.costs([task])[task.id]
+        return await self.change(task, status=status, completed_at=now(), cost=cost, **fields)
+
+    def costs(self, tasks: Iterable[AsyncTask]) -> dict[str, Usage | None]:
+        """What these tasks, with those that were made for them, have used so far."""
+        made: dict[str, list[AsyncTask]] = {}
+        for task in self._tasks.values():
+            if task.parent_task is not None:
+                made.setdefault(task.parent_task, []).append(task)
+
+        def cost(task: AsyncTask) -> Usage | None:
+            own = self._spent(task.id)
+            if own is None and task.final:
+                return task.cost
+            found = [own, *map(cost, made.get(task.id, ()))]
+            parts = [part for part in found if part is not None]
+            return sum(parts[1:], parts[0]) if parts else None
+
+        return {task.id: cost(task) for task in tasks}
 
     async def wait(self, task_id: str, seconds: float) -> AsyncTask:
         """The task when it is final, or as it is when the time is over."""

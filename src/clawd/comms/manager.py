@@ -23,7 +23,7 @@ from clawd.config.schema import Limits
 from clawd.errors import ClawdError, Invalid
 from clawd.events import Event
 from clawd.ids import OPERATOR
-from clawd.messages import JSON
+from clawd.messages import JSON, Usage
 from clawd.storage.sealing import Sealing
 from clawd.storage.writer import Writer
 
@@ -74,6 +74,7 @@ class SessionCommsManager:
         limits: Callable[[str], Limits],
         retention_hours: Callable[[], float],
         sealing: Sealing | None = None,
+        spent: Callable[[str], Usage | None] = lambda _: None,
     ) -> None:
         self.directory = Directory()
         self.traces = Traces(self._of_trace)
@@ -81,7 +82,7 @@ class SessionCommsManager:
         mailbox = partial(Mailbox, writer=writer, sealing=sealing)
         self.post = Post(self.directory, self.guards, self.traces, bus, mailbox, emit, limits)
         self.settling = Settling(self.post, self.guards, clock.later, limits)
-        self.board = TaskBoard(state / "tasks.jsonl", writer, sealing)
+        self.board = TaskBoard(state / "tasks.jsonl", writer, sealing, spent)
         self.tasks = Assignments(
             self.board,
             self.post,

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from clawd.lineage import Lineage
+from clawd.messages import Usage
 
 MessageState = Literal[
     "stored", "delivered", "read", "answered", "held", "expired", "refused", "dead"
@@ -61,7 +62,10 @@ class SessionMessage(msgspec.Struct, frozen=True, rename="camel", omit_defaults=
 
 
 class AsyncTask(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True):
-    """One line of ``tasks.jsonl``: the task of seed 004, and what clawd adds."""
+    """One line of ``tasks.jsonl``: the task of seed 004, and what clawd adds.
+
+    ``cost`` is what its turns, and the tasks made for it, had used when it ended.
+    """
 
     id: str
     from_session: str
@@ -84,6 +88,7 @@ class AsyncTask(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True,
     verified: bool | None = None
     retry_of: str | None = None
     sealed: str = ""
+    cost: Usage | None = None
     lineage: Lineage | None = None
 
     @property

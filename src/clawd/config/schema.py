@@ -53,6 +53,8 @@ class Retention(Record):
     """How long what is finished is kept."""
 
     tasks_hours: Amount = 24.0
+    usage_days: Amount = 30.0
+    """After so many days what was used is kept by day, session and model alone."""
 
 
 class Encryption(Record):

@@ -30,6 +30,8 @@ from clawd.events import Notice
 from clawd.gateway.app import create_app
 from clawd.gateway.serve import LocalServer
 from clawd.ids import OPERATOR, now
+from clawd.ledger.ledger import Ledger
+from clawd.ledger.report import shown, standing
 from clawd.messages import JSON
 from clawd.sessions.gate import Gate
 from clawd.sessions.manager import SessionManager
@@ -86,6 +88,15 @@ class Daemon:
         self.bus = MemoryBus()
         emit = self.stream.publish
         sealing = Sealing(configuration.keyring, self._private)
+        self.ledger = Ledger(
+            self.state,
+            self.writer,
+            emit,
+            self._limits,
+            lambda: configuration.config.limits,
+            self._payer,
+            lambda: configuration.config.retention.usage_days,
+        )
         self.comms = SessionCommsManager(
             self.state,
             self.bus,
@@ -95,9 +106,15 @@ class Daemon:
             self._limits,
             lambda: configuration.config.retention.tasks_hours,
             sealing,
+            self.ledger.totals.task,
         )
         self.models = ConfiguredModels(
-            lambda: configuration.config, configuration.bindings, home, emit, self.redactor
+            lambda: configuration.config,
+            configuration.bindings,
+            home,
+            emit,
+            self.redactor,
+            self.ledger,
         )
         services = Services(
             self.comms,
@@ -142,6 +159,7 @@ class Daemon:
             for problem in problems:
                 self._notice("storage_mended", problem, "warning")
             self._tell_of_configuration()
+            await self.ledger.resume()
             self.sessions.start()
             await self.comms.resume()
             await self.sessions.hold_orphans()
@@ -218,6 +236,10 @@ class Daemon:
             },
             "unread": self.comms.post.box(OPERATOR).unread(),
             "openTasks": len(self.comms.board.open_for()),
+            "usage": {
+                "today": shown(self.ledger.totals.daemon_sum),
+                "limits": standing(self.ledger, [s.id for s in sessions]),
+            },
             "config": {"state": self.configuration.state, "problems": self.configuration.problems},
             "providers": providers,
             "offline": all(config.template_of(s.settings).is_offline for s in sessions),
@@ -228,7 +250,7 @@ class Daemon:
         }
 
     def _load(self) -> list[str]:
-        problems = [*self.notices.load(), *self.comms.load()]
+        problems = [*self.ledger.load(), *self.notices.load(), *self.comms.load()]
         problems += self.sessions.load(self.configuration.config)
         for notice in self.notices.shown():
             if notice.get("guard"):
@@ -261,6 +283,9 @@ class Daemon:
             self._limits_of[session] = known
         return known[2]
 
+    def _payer(self, session_id: str) -> str:
+        return self.registry.payer(session_id, self.config.sessions)
+
     def _workspace(self, session_id: str) -> Path | None:
         session = self.sessions.find(session_id)
         return session.workspace if session else None
@@ -277,6 +302,7 @@ class Daemon:
             await asyncio.sleep(SWEEP_SECONDS)
             await self.comms.sweep()
             await self.registry.forget_removed()
+            await self.ledger.sweep()
             if time.monotonic() - summed >= SUMS_SECONDS:
                 summed = time.monotonic()
                 await self._take_sums()

@@ -21,6 +21,7 @@ from clawd.gateway.redaction import Redaction
 from clawd.gateway.sessions import SessionRoutes
 from clawd.gateway.tasks import TaskRoutes
 from clawd.gateway.traces import TraceRoutes
+from clawd.gateway.usage import UsageRoutes
 from clawd.gateway.wire import error_response
 
 log = logging.getLogger("clawd.gateway")
@@ -32,6 +33,7 @@ def create_app(house: House) -> Starlette:
         SessionRoutes(house),
         MessageRoutes(house),
         TaskRoutes(house),
+        UsageRoutes(house),
         ControlRoutes(house),
         ExplainRoutes(house),
         EventRoutes(house),

@@ -17,6 +17,8 @@ from clawd.config.schema import ProviderTemplate
 from clawd.errors import ClawdError, Invalid, NotFound
 from clawd.gateway.house import House
 from clawd.gateway.wire import Fields, listing, one, read_body, word
+from clawd.ids import OPERATOR
+from clawd.ledger.account import Account
 from clawd.lineage import begin
 from clawd.llm.port import ChatRequest, Reply
 from clawd.messages import user
@@ -87,7 +89,8 @@ class ControlRoutes:
         began = time.perf_counter()
         result: dict[str, Any] = {"ok": False, "model": template.default_model}
         try:
-            model = await self._house.models.of(template)
+            account = Account(OPERATOR, own=True)
+            model = await self._house.models.of(template, account)
             question = ChatRequest(
                 model=template.default_model, messages=(user("Say hello."),), max_output_tokens=16
             )

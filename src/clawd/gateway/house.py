@@ -8,6 +8,7 @@ from typing import Protocol
 from clawd.comms.manager import SessionCommsManager
 from clawd.config.problem import Path
 from clawd.config.schema import Config
+from clawd.ledger.ledger import Ledger
 from clawd.messages import JSON
 from clawd.secrets import Redactor
 from clawd.sessions.manager import SessionManager
@@ -37,6 +38,11 @@ class House(Protocol):
     @property
     def models(self) -> ConfiguredModels:
         """The models by template."""
+        ...
+
+    @property
+    def ledger(self) -> Ledger:
+        """What model calls used."""
         ...
 
     @property

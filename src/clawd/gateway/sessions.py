@@ -14,13 +14,22 @@ from clawd.comms.caller import operator
 from clawd.comms.session_tools import SessionTools
 from clawd.config.output import redacted_session
 from clawd.config.schema import SessionSettings, limits_for
+from clawd.errors import Invalid
 from clawd.gateway.house import House
 from clawd.gateway.wire import Fields, listing, one, read_body, read_object, whole
 from clawd.ids import OPERATOR
+from clawd.lineage import Budget, begin
 from clawd.llm.tokens import estimate
 from clawd.messages import JSON
 from clawd.sessions.records import MessageRecord
 from clawd.sessions.session import Session
+
+
+class Purse(Fields):
+    """What all that a line leads to may use."""
+
+    max_tokens: int | None = None
+    max_cost: float | None = None
 
 
 class Prompt(Fields):
@@ -29,6 +38,7 @@ class Prompt(Fields):
     text: str
     mode: Literal["queue", "steer", "interrupt"] = "queue"
     new: bool = False
+    budget: Purse | None = None
 
 
 class Cancel(Fields):
@@ -106,10 +116,15 @@ class SessionRoutes:
         """Accept a line; it is durable when the answer is sent."""
         session = self._session(request)
         body = await read_body(request, Prompt)
+        budget = None
+        if body.budget is not None:
+            self._check_budget(session.settings, body.budget)
+            budget = Budget(body.budget.max_tokens, body.budget.max_cost)
         if body.new:
             await session.reset()
         before = self._house.stream.seq
-        accepted = await session.prompt(body.text, body.mode)
+        lineage = begin("operator", budget)
+        accepted = await session.prompt(body.text, body.mode, lineage=lineage)
         fields = {
             "turn": accepted.turn,
             "session": session.id,
@@ -187,6 +202,23 @@ class SessionRoutes:
         template = self._house.config.template_of(session.settings)
         return session.settings.context.max_tokens or template.context_window
 
+    def _check_budget(self, settings: SessionSettings, budget: Purse) -> None:
+        tokens, cost = budget.max_tokens, budget.max_cost
+        if (tokens is not None and tokens <= 0) or (cost is not None and not 0 <= cost < 1e9):
+            raise Invalid(
+                "invalid_body",
+                "a budget is more than 0 tokens, or an amount of USD",
+                hint="see docs/budgets.md",
+            )
+        if cost is not None and not self._priced(settings):
+            config = self._house.config
+            raise Invalid(
+                "price_unknown",
+                f"the cost cannot be limited: {config.model_of(settings)} of "
+                f"{config.template_of(settings).id}, or its fallback, has no price",
+                hint="add prices to the template in config.json, or limit tokens",
+            )
+
     def _priced(self, settings: SessionSettings) -> bool:
         """Whether the cost of every model that may answer is known."""
         config = self._house.config
@@ -222,7 +254,7 @@ class SessionRoutes:
             "openTasks": len(comms.board.open_for(worker=session.id)),
             "queue": session.queue(),
             "tokens": {"used": session.tokens(), "window": self._window(session)},
-            "usage": transcript.usage,
+            "usage": self._house.ledger.totals.session(session.id),
             "lastActivity": transcript.last_activity or None,
             "hidden": settings.a2a.hidden_from_agents,
             "a2a": settings.a2a.enabled,

@@ -77,7 +77,7 @@ class TaskRoutes:
         else:
             tasks = comms.all_tasks(status)
         limit = whole(request, "limit", 200) or 0
-        return listing("tasks", [public(task) for task in tasks[-limit:] if limit])
+        return listing("tasks", self._shown(tasks[-limit:] if limit else []))
 
     async def show(self, request: Request) -> Response:
         """One task; with ``wait``, when it is final or the time is over."""
@@ -85,7 +85,7 @@ class TaskRoutes:
         wait = number(request, "wait", 0.0) or 0.0
         if wait and not task.final:
             task = await self._house.comms.board.wait(task.id, min(wait, MAX_WAIT_SECONDS))
-        return one("task", public(task))
+        return one("task", self._shown([task])[0])
 
     async def delegate(self, request: Request) -> Response:
         """Give a task; durable when the answer is sent."""
@@ -145,6 +145,14 @@ class TaskRoutes:
         )
         await self._house.sessions.stop_work(ended)
         return one("task", public(ended))
+
+    def _shown(self, tasks: list[AsyncTask]) -> list[dict[str, Any]]:
+        """The tasks with what they have used until now."""
+        costs = self._house.comms.board.costs(tasks)
+        return [
+            public(task) | ({"cost": cost} if (cost := costs[task.id]) is not None else {})
+            for task in tasks
+        ]
 
     def _task(self, request: Request) -> AsyncTask:
         return self._house.comms.board.get(request.path_params["id"])

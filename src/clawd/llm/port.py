@@ -25,6 +25,7 @@ class ChatRequest(msgspec.Struct, frozen=True):
     temperature: float | None = None
     max_output_tokens: int | None = None
     session: str = ""
+    tokens: int = 0
 
 
 class TextDelta(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from clawd.agent.context import cut_before, summarise, tokens_of
-from clawd.errors import ClawdError
+from clawd.errors import ClawdError, GuardRefused
 from clawd.ids import now
 from clawd.llm.port import ChatModel, ChatRequest
 from clawd.llm.tokens import estimate
@@ -78,6 +78,7 @@ class TurnConversation:
             temperature=self._temperature,
             max_output_tokens=self._max_output_tokens,
             session=self._turn.id,
+            tokens=self._prompt_tokens + self._tool_tokens + self._transcript.tokens(),
         )
 
     async def keep(self, *messages: ChatMessage, partial: bool = False) -> None:
@@ -121,6 +122,8 @@ class TurnConversation:
             text, usage = await summarise(
                 self._model, self._model_name, older, room=self._window // 2
             )
+        except GuardRefused:
+            raise  # the turn is to end, and its history to stay
         except ClawdError as error:
             # What an earlier summary says is still true; what came after it is lost to the model.
             await self._transcript.summarised(live[cut - 1], known and known + _DROPPED)

@@ -15,6 +15,9 @@ from clawd.config.keys import origin, place_of_key, resolve_key
 from clawd.config.schema import Config, ProviderTemplate, SessionSettings
 from clawd.errors import ClawdError, Invalid, ProviderError
 from clawd.events import Event, Notice
+from clawd.ledger.account import Account
+from clawd.ledger.ledger import Ledger
+from clawd.ledger.metered import Metered
 from clawd.llm.failover import Failover
 from clawd.llm.port import ChatModel
 from clawd.messages import JSON
@@ -47,12 +50,14 @@ class ConfiguredModels:
         home: Path,
         emit: Callable[[Event], object],
         redactor: Redactor,
+        ledger: Ledger,
     ) -> None:
         self._config = config
         self._bindings = bindings
         self._home = home
         self._emit = emit
         self._redactor = redactor
+        self._ledger = ledger
         self._pool: Pool | None = None
         self._making = asyncio.Lock()
 
@@ -73,8 +78,11 @@ class ConfiguredModels:
         if self._pool is not None:
             await self._pool.close()
 
-    async def choose(self, settings: SessionSettings) -> Chosen:
-        """The model for a session's next turn; ``ProviderError`` when its template is held."""
+    async def choose(self, settings: SessionSettings, account: Account) -> Chosen:
+        """The model for a session's next turn; ``ProviderError`` when its template is held.
+
+        Each call of it, and of its fallback, is put on the account.
+        """
         config = self._config()
         template = config.template_of(settings)
         if settings.provider.endpoint is None and template.id not in config.provider_templates:
@@ -84,12 +92,12 @@ class ConfiguredModels:
                 hint="put the template back, or give the session another",
             )
         name = settings.provider.model or template.default_model
-        model = await self.of(template)
+        model = await self.of(template, account)
         # From the last to the first: what stands behind each is ready when it is made.
         behind: ChatModel | None = None
         chain = self._fallbacks(template, config.fallback_of(settings))
         for at in range(len(chain) - 1, -1, -1):
-            own = await self.of(chain[at])
+            own = await self.of(chain[at], account)
             behind = own if behind is None else self._failover(settings, own, behind, chain[at + 1])
         if behind is not None:
             model = self._failover(settings, model, behind, chain[0])
@@ -119,11 +127,11 @@ class ConfiguredModels:
         text = f"{error.message}; template {fallback!r} answers instead"
         self._emit(Notice(session=session, code="fell_back", text=text, level="warning"))
 
-    async def of(self, template: ProviderTemplate) -> ChatModel:
-        """The model behind a template."""
+    async def of(self, template: ProviderTemplate, account: Account) -> ChatModel:
+        """The model behind a template, whose calls are put on the account."""
         key = self.key(template)
         pool = await self.warm()
-        return pool.model(
+        model = pool.model(
             template.endpoint,
             key,
             max_concurrency=template.max_concurrency,
@@ -132,6 +140,8 @@ class ConfiguredModels:
             context_window=template.context_window,
             key_from=f"apiKey of template '{template.id}' ({place_of_key(template.api_key)})",
         )
+        free = template.is_offline
+        return Metered(model, self._ledger, account, template.id, template.prices, free=free)
 
     def key(self, template: ProviderTemplate) -> Secret | None:
         """The template's key; ``ProviderError`` when the template is held.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -82,12 +83,31 @@ class Registry:
         ``seconds`` is how long ago they were made at least. The file follows.
         """
         since = time.time() - seconds
-        gone = {r.id for r in self._records.values() if r.removed and seconds_of(r.time) <= since}
+        # Who made one that is still there shares its limits and its budget.
+        needed = {
+            maker for r in self._records.values() if not r.removed for maker in self.creators(r.id)
+        }
+        gone = {
+            r.id
+            for r in self._records.values()
+            if r.removed and r.id not in needed and seconds_of(r.time) <= since
+        }
         for name in gone:
             del self._records[name]
         if gone and self._log.wasteful(len(self._records)):
             kept = set(self._records)
             await self._log.compact(kept.__contains__)
+
+    def payer(self, session_id: str, configured: Container[str]) -> str:
+        """The session whose budget of the day pays: one that a session made shares its creator's.
+
+        One that stands in the configuration pays for itself.
+        """
+        payer = session_id
+        for payer in (session_id, *self.creators(session_id)):
+            if payer in configured:
+                break
+        return payer
 
     async def add(self, record: SessionRecord) -> None:
         """Store a new session; a caller that is cancelled meanwhile has stored none."""

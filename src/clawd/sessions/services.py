@@ -11,6 +11,7 @@ from clawd.comms.assignments import Clock
 from clawd.comms.manager import SessionCommsManager
 from clawd.config.schema import Config, SessionSettings
 from clawd.events import Event
+from clawd.ledger.account import Account
 from clawd.llm.port import ChatModel
 from clawd.sessions.gate import Gate
 from clawd.sessions.records import Record, blank
@@ -30,7 +31,7 @@ class Chosen:
 class Models(Protocol):
     """Finds the model of a session."""
 
-    async def choose(self, settings: SessionSettings) -> Chosen:
+    async def choose(self, settings: SessionSettings, account: Account) -> Chosen:
         """The model for a session's next turn; ``ProviderError`` when its template is held."""
         ...
 

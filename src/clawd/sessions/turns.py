@@ -21,6 +21,7 @@ from clawd.config.schema import SessionSettings, limits_for
 from clawd.errors import ClawdError, GuardRefused, Refused, StorageError
 from clawd.events import Notice, RunStarted, UsageReported
 from clawd.ids import OPERATOR, now
+from clawd.ledger.account import Account
 from clawd.lineage import begin
 from clawd.messages import ChatMessage, Usage, tool_result, user
 from clawd.sessions.conversation import TurnConversation
@@ -197,7 +198,7 @@ class TurnRunner:
             return Finished(said[-1].content or "")
         settings = self._settings()
         try:
-            chosen = await self._services.models.choose(settings)
+            chosen = await self._services.models.choose(settings, self._account(turn, caller))
         except ClawdError as error:
             return Failed(error)
         prompt = await self._prompt()
@@ -248,14 +249,28 @@ class TurnRunner:
             last=last,
         )
 
+    def _account(self, turn: TurnRecord, caller: Caller | None = None) -> Account:
+        """Who pays for the calls of this turn."""
+        settings, lineage = self._settings(), turn.lineage
+        asked = turn.trigger.kind == "message" and lineage.path[-1:] == (OPERATOR,)
+        return Account(
+            settings.id,
+            lineage.trace,
+            turn.id,
+            (caller.task or "") if caller else "",
+            settings.role,
+            own=turn.trigger.kind == "user" or asked,
+            budget=lineage.budget,
+        )
+
     async def compact(self) -> None:
         """Summarise older history outside a turn."""
         await self._transcript.recall()
-        chosen = await self._services.models.choose(self._settings())
         turn = TurnRecord(
             id="", conversation=self._transcript.conversation, time=now(),
             trigger=Trigger("user", OPERATOR), status="running", lineage=begin(),
         )  # fmt: skip
+        chosen = await self._services.models.choose(self._settings(), self._account(turn))
         await self._conversation(turn, "", chosen, self._transcript.append).shrink()
 
     def toolset(self, caller: Caller) -> Toolset:

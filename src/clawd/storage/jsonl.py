@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator, Sequence
+from asyncio import Future
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import UnionType
 from typing import Generic
 
 import msgspec
 
-from clawd.errors import ClawdError, Invalid
+from clawd.errors import ClawdError, Invalid, StorageError
 from clawd.storage.failures import storage_error
 from clawd.storage.lines import copy, lines_with, open_log, pieces
 from clawd.storage.mending import Problem, described, mend
@@ -140,6 +142,67 @@ class Log(Generic[Record]):
             self._lines += len(records)
             return stored
         return records
+
+    def put(
+        self,
+        *records: Record,
+        refused: Callable[[BaseException], object],
+        sync: bool = True,
+        soon: bool = False,
+    ) -> None:
+        """Store the records without waiting: no later than the next append to any log.
+
+        ``soon``: at once, whether another append comes or not; ``sync`` as in ``append``.
+        ``refused`` hears of a failure; ``Invalid`` and ``StorageError`` as in ``append`` for what
+        could never be stored.
+        """
+        stored = self._writer.put(self.path, self._encode(records)[0], sync=sync)
+        stored.add_done_callback(partial(_tell_if_refused, refused))
+        self._lines += len(records)
+        if soon:
+            self._writer.soon()
+
+    @property
+    def lines(self) -> int:
+        """About how many lines the file has."""
+        return self._lines
+
+    def read(self) -> list[Record]:
+        """The last record for each id, with all that was put or appended before; BLOCKS.
+
+        Damage is left where it is for the next ``load``. Not on the event loop.
+        """
+        try:
+            self._writer.exclusively(self.path, lambda: None)
+            return list(self._read(mending=False)[0].records.values())
+        except OSError as failure:
+            raise storage_error(self.path, failure) from failure
+
+    async def rewrite(
+        self, change: Callable[[Iterable[Record]], Iterable[Record]]
+    ) -> tuple[int, int]:
+        """Rewrite the file with what ``change`` makes of the last record for each id, in order.
+
+        Returns the bytes before and after. ``change`` runs on the writer's thread. A damaged file
+        is left as it is, for the next load to mend: ``StorageError``.
+        """
+        kept = 0
+
+        def lines() -> Iterator[bytes]:
+            nonlocal kept
+            loaded, damaged = self._read(mending=False)
+            if damaged:
+                raise StorageError(
+                    "storage_damaged", f"{self.path} is damaged", hint="restart the daemon"
+                )
+            encoder = msgspec.json.Encoder()
+            for record in change(loaded.records.values()):
+                kept += 1
+                yield encoder.encode(record) + b"\n"
+
+        sizes = await self._writer.replace(self.path, lines)
+        self._lines = kept
+        return sizes
 
     async def compact(self, keep: Callable[[str], bool] = everything) -> tuple[int, int]:
         """Rewrite the file with the last line, as it stands, of each id that ``keep`` accepts.
@@ -269,3 +332,8 @@ class Log(Generic[Record]):
         for name, place in places.items():
             if isinstance(name, int) or keep(name):
                 yield place
+
+
+def _tell_if_refused(refused: Callable[[BaseException], object], done: Future[None]) -> None:
+    if not done.cancelled() and (failure := done.exception()) is not None:
+        refused(failure)

@@ -140,16 +140,25 @@ class Writer:
         ``StorageError`` (``storage_full``, ``storage_error``, ``line_too_large``) when they are
         not stored. A caller that is cancelled does not know; a line is never stored in part.
         """
+        stored = self.put(path, data, sync=sync)
+        self.soon()
+        await stored
+
+    def put(self, path: Path, data: bytes, *, sync: bool) -> asyncio.Future[None]:
+        """Append no later than the next append to any file; see ``append``."""
         place = os.fspath(path)
         if not data.endswith(b"\n"):
             raise ValueError("appended data must be whole lines, each ending in LF")
         check_length(place, data, self.max_line_bytes)
         future: asyncio.Future[None] = self._open_loop(place).create_future()
         self._pending.append(_Append(place, data, future, sync))
+        return future
+
+    def soon(self) -> None:
+        """Let what was put go to disk now, and not with the next append."""
         if not self._woken:
             self._woken = True
             self._wake.put(None)
-        await future
 
     async def replace(self, path: Path, compute: Callable[[], Iterable[bytes]]) -> tuple[int, int]:
         """Put what ``compute`` yields in place of the file, atomically; bytes before and after.

@@ -31,7 +31,6 @@ class Answer:
     tool_calls: list[JSON] = field(default_factory=list)
     denied: list[str] = field(default_factory=list)
     error: JSON | None = None
-    spent: float = 0.0
     over: bool = False
 
     def take(self, event: JSON) -> None:
@@ -49,8 +48,6 @@ class Answer:
                 error = event.get("error") or {}
                 if (error.get("error") or error.get("code")) in DENIED:
                     self.denied.append(str(event.get("tool_name")))
-            case "usage":
-                self.spent += (event.get("usage") or {}).get("cost") or 0.0
             case "run_finished":
                 self.result, self.usage = event.get("final_message", ""), event.get("usage", {})
                 self.over = True
@@ -94,10 +91,12 @@ def answer(
 ) -> int:
     """Prompt the session, wait for the end of the turn, write the answer; the exit code.
 
-    An interruption, the time ``limit`` (seconds) and ``max_cost`` (USD) cancel the turn.
+    An interruption and the time ``limit`` (seconds) cancel the turn; ``max_cost`` (USD) is the
+    purse of all that the prompt leads to.
     """
     path = f"/api/sessions/{quoted(session)}"
-    turn = client.post(f"{path}/prompt", {"text": text, "new": new})
+    budget = {} if max_cost is None else {"budget": {"maxCost": max_cost}}
+    turn = client.post(f"{path}/prompt", {"text": text, "new": new, **budget})
     got = Answer(session)
     if turn.get("paused"):
         out.note(f"{session} is paused: the line waits for clawd resume")
@@ -118,10 +117,6 @@ def answer(
                 got.take(event)
                 if event.get("event") == "run_suspended":
                     out.note("the turn stands still; it goes on after clawd resume, or a restart")
-                if max_cost is not None and got.spent > max_cost and not got.over:
-                    cancel()
-                    out.note(f"the cost passed the limit: ${got.spent:.4f}; the turn was stopped")
-                    max_cost = None
                 if got.over:
                     break
     except (KeyboardInterrupt, SystemExit):

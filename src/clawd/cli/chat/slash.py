@@ -15,6 +15,7 @@ from clawd.cli.chat.lines import OPEN_STATES, Line, View, message_line, task_lin
 from clawd.cli.clean import clean, one_line
 from clawd.cli.client import JSON, Client
 from clawd.cli.commands.trace import head as trace_head
+from clawd.cli.commands.usage import limit_line
 from clawd.cli.nearest import naming_the_nearest, quoted
 from clawd.cli.times import count, money
 from clawd.cli.tree import rows as trace_rows
@@ -205,8 +206,11 @@ def cost(desk: Desk, argument: str) -> list[Line]:
     """What this session used."""
     used = desk.client.get(desk.path).get("usage") or {}
     price = money(used.get("cost")) or "cost unknown or none"
+    about = "~" if used.get("estimated") else ""
     tokens = f"{count(used.get('inputTokens', 0))} in, {count(used.get('outputTokens', 0))} out"
-    return [said(f"{tokens} · {price}")]
+    lines = [said(f"{about}{tokens} · {about}{price}")]
+    limits = (desk.client.get("/api/status").get("usage") or {}).get("limits") or []
+    return lines + [tuple(limit_line(limit)) for limit in limits]
 
 
 def memory(desk: Desk, argument: str) -> list[Line]:

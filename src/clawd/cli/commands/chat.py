@@ -33,7 +33,10 @@ from clawd.errors import Invalid
     help="With -p: the answer alone, one document, or the events one a line.",
 )
 @click.option(
-    "--max-cost", type=click.FloatRange(min=0), metavar="USD", help="With -p: stop there."
+    "--max-cost",
+    type=click.FloatRange(min=0),
+    metavar="USD",
+    help="With -p: the most that it and all it leads to may cost.",
 )
 @pass_invocation
 def chat(
@@ -62,13 +65,6 @@ def chat(
         from clawd.cli.chat.app import talk
 
         return talk(invocation, chosen, new=new)
-    if max_cost is not None and not chosen["priced"]:
-        raise Invalid(
-            "price_unknown",
-            f"--max-cost cannot hold: {chosen['model']} of {chosen['template']}, or its fallback, "
-            "has no price",
-            hint="add prices to the template in config.json, or limit the time: --timeout",
-        )
     form = cast(Form, output or ("json" if invocation.as_json else "text"))
     return answer(
         invocation.client,

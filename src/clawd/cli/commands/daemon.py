@@ -5,12 +5,13 @@ from __future__ import annotations
 import click
 
 from clawd.cli.client import JSON, unreachable
+from clawd.cli.commands.usage import limit_line
 from clawd.cli.groups import group
 from clawd.cli.invocation import Invocation, command, pass_invocation
 from clawd.cli.launch import start as launch
 from clawd.cli.launch import stop as end
 from clawd.cli.output import Output, Styled
-from clawd.cli.times import clock, duration
+from clawd.cli.times import clock, count, duration, money
 
 STOP_SECONDS = 15.0
 SHOWN = 8
@@ -95,6 +96,7 @@ def show(out: Output, status: JSON) -> None:
     elif paused.get("sessions"):
         names = ", ".join(paused["sessions"])
         out.line(("  paused: ", "yellow"), f"{names}; clawd resume goes on")
+    _show_usage(out, status.get("usage") or {})
     for problem in configuration.get("problems", []):
         out.line(("  config: ", "yellow"), _text(problem))
     for provider in status.get("providers", []):
@@ -112,6 +114,19 @@ def show(out: Output, status: JSON) -> None:
     if len(notices) > SHOWN:
         out.line((f"  and {len(notices) - SHOWN} earlier: clawd status --json", "dim"))
     out.detail(f"home {status.get('home')}, socket {status.get('socket')}")
+
+
+def _show_usage(out: Output, usage: JSON) -> None:
+    """What today's model calls used, and each limit that is near."""
+    today = usage.get("today") or {}
+    if today.get("calls"):
+        about = "~" if today["estimatedTokens"] else ""
+        tokens = count(today["inputTokens"] + today["outputTokens"])
+        cost = f" · {money(today['cost'])}" if today["cost"] else ""
+        out.line(("  today: ", "dim"), f"{about}{tokens} tokens{cost} · {today['calls']} calls")
+    for limit in usage.get("limits") or []:
+        if limit["near"]:
+            out.line("  ", *limit_line(limit))
 
 
 def _text(thing: object) -> str:

@@ -11,7 +11,7 @@ from clawd.cli.client import JSON
 from clawd.cli.groups import group
 from clawd.cli.invocation import Invocation, command, pass_invocation
 from clawd.cli.nearest import naming_the_nearest, quoted, session_ids
-from clawd.cli.times import age
+from clawd.cli.times import age, count, money
 from clawd.errors import Invalid, TimedOut
 
 _AT = "/api/tasks"
@@ -62,7 +62,7 @@ def list_(
         out.note("no tasks")
         return
     out.table(
-        ("id", "status", "from", "to", "age", "task"),
+        ("id", "status", "from", "to", "age", "used", "task"),
         [
             (
                 item["id"],
@@ -70,11 +70,22 @@ def list_(
                 item["fromSession"],
                 item["toSession"],
                 age(item.get("createdAt")),
+                used(item.get("cost")),
                 item["task"],
             )
             for item in found["items"]
         ],
     )
+
+
+def used(cost: JSON | None) -> str:
+    """What a task used: tokens, and USD where the price is known; ``~`` marks an estimate."""
+    if not cost:
+        return ""
+    about = "~" if cost.get("estimated") else ""
+    price = money(cost.get("cost"))
+    tokens = f"{about}{count(cost['inputTokens'] + cost['outputTokens'])}"
+    return f"{tokens} tokens, {about}{price}" if price else f"{tokens} tokens"
 
 
 def show_task(invocation: Invocation, task: JSON) -> None:
@@ -84,7 +95,8 @@ def show_task(invocation: Invocation, task: JSON) -> None:
         out.document(task)
         return
     long = ("schema", "task", "result", "error", "context")
-    out.facts((key, value) for key, value in task.items() if key not in long)
+    shown = {**task, "cost": used(task.get("cost"))}
+    out.facts((key, value) for key, value in shown.items() if key not in long)
     for key in ("task", "context", "result", "error"):
         value = task.get(key)
         if value is not None:

@@ -1,0 +1,1 @@
+"""What model calls use and cost: reserved before each call, settled after, kept for good."""

@@ -1,0 +1,24 @@
+"""Who a model call is made for, and who pays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from clawd.lineage import Budget
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The place of a model call among sessions, turns and tasks.
+
+    ``own`` marks the operator's own turn: it counts, and no limit of the configuration stops it.
+    ``budget`` is the purse that whoever opened the trace set for all of it.
+    """
+
+    session: str
+    trace: str = ""
+    turn: str = ""
+    task: str = ""
+    role: str = ""
+    own: bool = False
+    budget: Budget | None = None

@@ -1,0 +1,87 @@
+"""A model that cannot be asked past the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
+from typing import cast
+
+import msgspec
+
+from clawd.errors import TimedOut
+from clawd.ledger.account import Account
+from clawd.ledger.ledger import Hold, Ledger, Source, tokens_sent
+from clawd.llm.port import ChatModel, ChatRequest, Reply, TextDelta
+from clawd.llm.prices import Price
+from clawd.llm.tokens import estimate
+from clawd.messages import Usage
+
+_QUEUE = "provider_queue"
+
+
+class Metered:
+    """Reserves before each call and settles after it, however it ends; see ``ChatModel``."""
+
+    def __init__(
+        self,
+        model: ChatModel,
+        ledger: Ledger,
+        account: Account,
+        template: str,
+        prices: Mapping[str, Price],
+        *,
+        free: bool,
+    ) -> None:
+        self._model = model
+        self._ledger = ledger
+        self._account = account
+        self._template = template
+        self._prices = prices
+        self._free = free
+
+    async def stream(self, request: ChatRequest) -> AsyncIterator[TextDelta | Reply]:
+        """See ``ChatModel``; raises ``GuardRefused`` before the call when a budget is spent."""
+        price = self._prices.get(request.model)
+        source = Source(self._template, request.model, price, self._free)
+        hold = await self._ledger.reserve(self._account, source, request)
+        if hold.answer is not None:
+            request = msgspec.structs.replace(request, max_output_tokens=hold.answer)
+        said: list[str] = []
+        settled = False
+        try:
+            # A model's stream is a generator: it closes the connection when it is closed.
+            stream = cast("AsyncGenerator[TextDelta | Reply]", self._model.stream(request))
+            async with aclosing(stream) as items:
+                async for item in items:
+                    if isinstance(item, Reply):
+                        settled = True
+                        self._ledger.settle(hold, item.usage)
+                    else:
+                        said.append(item.text)
+                    yield item
+        except BaseException as error:
+            if not settled:
+                settled = True
+                self._ledger.settle(hold, _known(hold, request, price, said, error))
+            raise
+        finally:
+            if not settled:
+                self._ledger.settle(hold, _known(hold, request, price, said, None))
+
+
+def _known(
+    hold: Hold,
+    request: ChatRequest,
+    price: Price | None,
+    said: list[str],
+    error: BaseException | None,
+) -> Usage | None:
+    """What a call that did not end used, as an estimate; ``None`` when it never began."""
+    waited = isinstance(error, asyncio.CancelledError | GeneratorExit | TimedOut)
+    if not said and not (waited and getattr(error, "code", "") != _QUEUE):
+        return None
+    taken = hold.record.input_tokens or tokens_sent(request)
+    given = estimate("".join(said))
+    cost = None if price is None else (taken * price.input + given * price.output) / 1_000_000
+    return Usage(taken, given, 0, cost, True)

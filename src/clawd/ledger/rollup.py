@@ -1,0 +1,77 @@
+"""Making many lines of the ledger one, so that its file grows with days and not with calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
+
+import msgspec
+
+from clawd.ids import new_id
+from clawd.ledger.records import UsageRecord
+
+WORTH = 1000
+"""The file is not rewritten for fewer lines that could be summed up."""
+
+
+def rolled_up(
+    records: Iterable[UsageRecord], today: str, keep_days: float
+) -> Iterator[UsageRecord]:
+    """Today's lines and open reservations as they are; of each earlier day sums.
+
+    These are one line for each session, model, role, task and trace, and of days older than
+    ``keep_days`` one for each session, model and role.
+    """
+    horizon = _horizon(today, keep_days)
+    sums: dict[tuple[object, ...], UsageRecord] = {}
+    for record in records:
+        if record.day >= today or record.state == "reserved":
+            yield record
+            continue
+        if not (record.calls or record.input_tokens or record.output_tokens):
+            continue  # a call that was never made
+        old = record.day < horizon
+        trace, task = ("", "") if old else (record.trace, record.task)
+        # What is estimated, and what has no price, never gets lost in the rest.
+        key = (
+            record.day, record.session, record.payer, record.template, record.model, record.role,
+            trace, task, record.estimated, record.cost is None,
+        )  # fmt: skip
+        known = sums.get(key)
+        if known is None:
+            sums[key] = msgspec.structs.replace(
+                record, id=new_id("use"), trace=trace, task=task, turn=""
+            )
+        else:
+            sums[key] = _together(known, record)
+    yield from sums.values()
+
+
+def due(records: Iterable[UsageRecord], today: str, keep_days: float) -> int:
+    """How many lines there are to sum up; 0 when it is not worth it."""
+    horizon = _horizon(today, keep_days)
+    count = sum(
+        record.day < today and (bool(record.turn) or (bool(record.trace) and record.day < horizon))
+        for record in records
+    )
+    return count if count >= WORTH else 0
+
+
+def _together(one: UsageRecord, other: UsageRecord) -> UsageRecord:
+    cost = None if one.cost is None else one.cost + (other.cost or 0.0)
+    return msgspec.structs.replace(
+        one,
+        time=max(one.time, other.time),
+        input_tokens=one.input_tokens + other.input_tokens,
+        output_tokens=one.output_tokens + other.output_tokens,
+        cached_tokens=one.cached_tokens + other.cached_tokens,
+        cost=cost,
+        calls=one.calls + other.calls,
+    )
+
+
+def _horizon(today: str, keep_days: float) -> str:
+    try:
+        return (date.fromisoformat(today) - timedelta(days=keep_days)).isoformat()
+    except OverflowError:
+        return ""
