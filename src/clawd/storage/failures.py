@@ -52,3 +52,19 @@ def free_bytes(folder: str) -> int:
     except OSError:
         return -1
     return state.f_bavail * state.f_frsize
+
+
+def check_length(place: str, data: bytes, limit: int) -> None:
+    """``StorageError`` when one of these lines, its LF included, has more than ``limit`` bytes."""
+    if len(data) <= limit or (longest := max(map(len, data.split(b"\n"))) + 1) <= limit:
+        return
+    raise StorageError(
+        "line_too_large",
+        f"{place}: a record of {longest} bytes is longer than the {limit} allowed",
+        hint="make it shorter",
+        path=place,
+        limit=limit,
+        value=longest,
+        scope="one line",
+        retryable=False,
+    )

@@ -15,13 +15,13 @@ from typing import Generic
 import msgspec
 
 from clawd.errors import ClawdError, Invalid, StorageError
-from clawd.storage.failures import storage_error
+from clawd.storage.failures import check_length, storage_error
 from clawd.storage.lines import copy, lines_with, open_log, pieces
 from clawd.storage.mending import Problem, described, mend
 from clawd.storage.parsing import Check, Identified, Line, Parser, Record
 from clawd.storage.resealing import Resealing
 from clawd.storage.sealing import Sealer
-from clawd.storage.writer import Writer, check_length
+from clawd.storage.writer import Writer
 
 __all__ = ["Check", "Identified", "Loaded", "Log", "Problem"]
 

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from clawd.errors import StorageError
 from clawd.storage.appending import AppendFiles, NotWritten, Written, sync
-from clawd.storage.failures import FULL, storage_error
+from clawd.storage.failures import FULL, check_length, storage_error
 from clawd.storage.files import replace_file
 
 MAX_LINE_BYTES = 2 * 2**20
@@ -32,22 +32,6 @@ _WORTH_THREADS = 4
 """Files to sync from which handing them to other threads is worth its price."""
 
 Result = TypeVar("Result")
-
-
-def check_length(place: str, data: bytes, limit: int) -> None:
-    """``StorageError`` when one of these lines, its LF included, has more than ``limit`` bytes."""
-    if len(data) <= limit or (longest := max(map(len, data.split(b"\n"))) + 1) <= limit:
-        return
-    raise StorageError(
-        "line_too_large",
-        f"{place}: a record of {longest} bytes is longer than the {limit} allowed",
-        hint="make it shorter",
-        path=place,
-        limit=limit,
-        value=longest,
-        scope="one line",
-        retryable=False,
-    )
 
 
 class _Append:
@@ -134,15 +118,14 @@ class Writer:
     async def append(self, path: Path, data: bytes, *, sync: bool = True) -> None:
         """Append whole lines, each ending in LF; they are on disk when this returns.
 
-        Without ``sync`` they are only in the file then: a kill spares them, a power cut does not
-        before the next append to the same file.
-
-        ``StorageError`` (``storage_full``, ``storage_error``, ``line_too_large``) when they are
-        not stored. A caller that is cancelled does not know; a line is never stored in part.
+        Without ``sync`` they are only in the file then: a kill spares them, a power cut not before
+        the next append to it. ``StorageError`` (``storage_full``, ``storage_error``,
+        ``line_too_large``) when they are not stored. A caller that is cancelled does not know; a
+        line is never stored in part.
         """
-        stored = self.put(path, data, sync=sync)
+        done = self.put(path, data, sync=sync)
         self.soon()
-        await stored
+        await done
 
     def put(self, path: Path, data: bytes, *, sync: bool) -> asyncio.Future[None]:
         """Append no later than the next append to any file; see ``append``."""
@@ -150,9 +133,9 @@ class Writer:
         if not data.endswith(b"\n"):
             raise ValueError("appended data must be whole lines, each ending in LF")
         check_length(place, data, self.max_line_bytes)
-        future: asyncio.Future[None] = self._open_loop(place).create_future()
-        self._pending.append(_Append(place, data, future, sync))
-        return future
+        done: asyncio.Future[None] = self._open_loop(place).create_future()
+        self._pending.append(_Append(place, data, done, sync))
+        return done
 
     def soon(self) -> None:
         """Let what was put go to disk now, and not with the next append."""
