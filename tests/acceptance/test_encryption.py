@@ -162,6 +162,8 @@ async def test_without_its_key_a_session_alone_is_held(
             await house.stop()
     key.unlink()
     key.write_text(kept)
+    await house.post("/api/sessions/b/restart")
+    assert (await house.get("/api/sessions/b"))["status"] != "failed"
     config = read_config(house)
     config["retention"] = {"tasksHours": 30}
     await reloaded(house, config)

@@ -87,7 +87,7 @@ class Daemon:
         self.stream.observe(self.notices)
         self.bus = MemoryBus()
         emit = self.stream.publish
-        sealing = Sealing(configuration.keyring, self._private)
+        sealing = Sealing(configuration.keyring, self._private, configuration.take_keys)
         self.ledger = Ledger(
             self.state,
             self.writer,

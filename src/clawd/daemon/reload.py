@@ -93,9 +93,13 @@ class Configuration:
         templates = config.provider_templates.values()
         models = {model for template in templates for model in template.available_models}
         names = {*config.provider_templates, *config.sessions, *models}
-        secrets = [*secrets_of(checked.content, os.environ, self.home)]
-        secrets += take_keys(self.keyring, config, os.environ, self.home)
-        self.redactor.learn(secrets, names=names)
+        self.redactor.learn(secrets_of(checked.content, os.environ, self.home), names=names)
+        self.take_keys(config)
+
+    def take_keys(self, config: Config | None = None) -> None:
+        """Take the keys of sealed content, as they are now (blocking: they may be in files)."""
+        wanted = config or self.config
+        self.redactor.learn(take_keys(self.keyring, wanted, os.environ, self.home))
 
     def _take(self, checked: Checked, config: Config) -> None:
         self._learn(checked, config)

@@ -110,8 +110,10 @@ class Opening:
 
     def _key(self, settings: SessionSettings) -> None:
         """Without a key, a session that wants its content sealed neither reads nor writes."""
-        if settings.a2a.encrypt and self._services.sealing is not None:
-            self._services.sealing.ring.check()
+        sealing = self._services.sealing
+        if settings.a2a.encrypt and sealing is not None:
+            sealing.look_again()
+            sealing.ring.check()
 
     def _leads_out(self, workspace: Path) -> bool:
         return not workspace.resolve().is_relative_to(self._home.resolve())

@@ -62,6 +62,8 @@ class Sealing:
     ring: Keyring
     private: Callable[[str], bool]
     """Whether a session wants its content sealed."""
+    look_again: Callable[[], object] = lambda: None
+    """Reads the keys anew (blocking): one that was missing may be there now."""
 
     def sealer(
         self,
