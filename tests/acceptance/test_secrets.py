@@ -174,6 +174,12 @@ async def test_r12_a_key_is_never_told(house: House) -> None:
         *(("logs", "-s", "literal", "-v"), ("sessions", "list"), ("messages", "list")),
         *(("tasks", "list"), ("providers", "list"), ("providers", "show", "literal")),
         *(("sessions", "adopt", "file"), ("sessions", "show", LITERAL), ("tools", "list")),
+        *(
+            ("fsck",),
+            ("trace", LITERAL),
+            ("explain", "literal", "env"),
+            ("explain", IN_FILE, "env"),
+        ),
     )
     await asyncio.gather(*(house.command(*line) for line in lines))
 
