@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +216,33 @@ async def test_what_does_not_fit_together_is_told(
     assert told[code]["severity"] == severity
     assert words in told[code]["text"]
     assert exit_code == (severity == "damage")
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """The folder as a file system that takes nothing."""
+    subprocess.run(["mount", "--bind", folder, folder], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting read-only needs root")
+async def test_what_cannot_be_mended_is_said_and_left(home: Path) -> None:
+    """A disk that takes nothing: exit 1, the reason beside each finding, no traceback."""
+    box = home / "workspaces/b"
+    (box / "session_messages.jsonl").chmod(0o644)
+    with (box / "session_messages.jsonl").open("ab") as file:
+        file.write(b"rubbish\n")
+    with read_only(box):
+        code, document = fsck(home, "--repair")
+    assert code == 1
+    told = {f["code"]: f["text"] for f in findings(document, "b/session_messages.jsonl")}
+    assert "read-only file system" in told["open_to_others"]
+    assert "left as it is" in told["line"]
+    assert "read-only" in told["line"]
 
 
 def test_without_a_home_it_says_so(tmp_path: Path) -> None:

@@ -40,15 +40,15 @@ def start(client: Client, wait: float | None = None) -> JSON:
             hint=f"run: clawd init {home}",
         )
     log = home / "state" / "daemon.log"
-    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK
     try:
+        log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         sink_descriptor = os.open(log, flags, 0o600)
     except OSError as error:
         raise ClawdError(
             "no_log",
             f"{log} cannot be written: {(error.strerror or str(error)).lower()}",
-            hint="put a regular file in its place, or remove it",
+            hint="put a regular file in its place, or remove it; clawd doctor looks at the disk",
         ) from None
     with open(sink_descriptor, "wb") as sink:
         process = subprocess.Popen(

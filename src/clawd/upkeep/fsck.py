@@ -91,8 +91,8 @@ def _workspaces(found: Home) -> list[FileReport]:
         if path.is_symlink() or (path.exists() and not path.is_dir()):
             text = "is not a folder; move it away, or put the folder back"
             report.findings.append(Finding("damage", "workspace", text))
-        elif path.is_dir() and not os.access(path, os.W_OK | os.X_OK):
-            text = "is not writable; give the daemon's user the right to write there"
+        elif path.is_dir() and not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+            text = "cannot be read and written; give the daemon's user the right to"
             report.findings.append(Finding("damage", "workspace", text))
         elif not path.exists():
             text = "is not there; the next start makes it anew, empty"

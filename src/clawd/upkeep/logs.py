@@ -62,22 +62,13 @@ def look(place: Place, sums: Path, *, live: bool = False) -> tuple[FileReport, d
 def mend(place: Place, report: FileReport, sums: Path) -> None:
     """Put right what ``look`` found, and write it down there; damage is set aside, never deleted.
 
-    Only while no daemon runs.
+    Only while no daemon runs. What the system refuses stays as it is, and the finding says so.
     """
     for finding in report.findings:
-        if finding.code == "odd":
-            aside = place.path.with_name(f"{place.path.name}.aside-{_moment()}")
-            os.rename(place.path, aside)
-            sync_folder(place.path.parent)
-            finding.mended = f"moved to {aside.name}"
-        elif finding.code == "open_to_others":
-            os.chmod(place.path, 0o600)
-            finding.mended = "made private (0600)"
-    changed = [f for f in report.findings if f.code == "changed"]
-    if changed and sums.exists():
-        os.rename(sums, sums.with_name(f"{sums.name}.aside-{_moment()}"))
-        for finding in changed:
-            finding.mended = "taken as it is from now on"
+        try:
+            _mend_whole(place.path, sums, finding)
+        except OSError as error:
+            finding.text += f"; it stays so: {(error.strerror or str(error)).lower()}"
     lines = [f for f in report.findings if f.code == "line"]
     if not lines or not place.known:
         return
@@ -87,9 +78,30 @@ def mend(place: Place, report: FileReport, sums: Path) -> None:
         problem = done.get(finding.line)
         if problem is None:
             finding.mended = "its LF was added"
-        elif "left as it is" not in problem.reason:
+        elif "left as it is" in problem.reason:
+            finding.text = problem.reason
+        else:
             kept = problem.kept_in
             finding.mended = f"kept in {kept.name}" if kept else "each record has its own line now"
+
+
+def _mend_whole(path: Path, sums: Path, finding: Finding) -> None:
+    """Mend what is about the file, not about one line."""
+    match finding.code:
+        case "odd":
+            aside = path.with_name(f"{path.name}.aside-{_moment()}")
+            os.rename(path, aside)
+            sync_folder(path.parent)
+            finding.mended = f"moved to {aside.name}"
+        case "open_to_others":
+            os.chmod(path, 0o600)
+            finding.mended = "made private (0600)"
+        case "changed":
+            if sums.exists():
+                os.rename(sums, sums.with_name(f"{sums.name}.aside-{_moment()}"))
+            finding.mended = "taken as it is from now on"
+        case _:
+            pass
 
 
 def _check(place: Place) -> Check[Any] | None:

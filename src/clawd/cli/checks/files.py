@@ -114,12 +114,12 @@ def _in_use(client: Client) -> list[Path] | None:
 
 def logs(home: Path) -> Iterator[Check]:
     """What a look from outside tells of the logs; ``clawd fsck`` reads every line."""
-    bad = 0
+    bad, live = 0, bool(lock_holder(home))
     for path in (found for pattern in _LOGS for found in sorted(home.glob(pattern))):
-        problem = _damaged(path, live=bool(lock_holder(home)))
+        problem = _damaged(path, live=live)
         if problem:
             bad += 1
-            mend = "clawd stop, then clawd fsck --repair"
+            mend = "clawd stop, then clawd fsck --repair" if live else "clawd fsck --repair"
             yield Check("storage", "error", f"{path} {problem}", mend)
     kept = [
         path

@@ -110,8 +110,11 @@ def _open_files() -> Iterator[Check]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < FEW_OPEN_FILES:
         most = hard if 0 < hard < 4096 else 4096
+        mend = f"ulimit -n {most}, then clawd restart"
+        if most <= soft:
+            mend = "let this user open more (the hard limit of nofile), then clawd restart"
         text = f"a process may open {soft} files at once; many sessions need more"
-        yield Check("open files", "warning", text, f"ulimit -n {most}, then clawd restart")
+        yield Check("open files", "warning", text, mend)
 
 
 def _clock(home: Path) -> Iterator[Check]:

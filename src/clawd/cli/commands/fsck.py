@@ -71,7 +71,8 @@ def _show(out: Output, report: Report, repair: bool) -> None:
             _show_file(out, report.home, file)
     logs = [file for file in report.files if file.lines or not file.findings]
     lines, size = sum(file.lines for file in logs), sum(file.bytes for file in logs)
-    text = f"{len(logs)} files, {lines} lines, {size / 1e6:.1f} MB"
+    files = "1 file" if len(logs) == 1 else f"{len(logs)} files"
+    text = f"{files}, {lines} lines, {size / 1e6:.1f} MB"
     damage, mended = report.count("damage"), report.count("damage", mended=True)
     if report.daemon:
         out.note(
