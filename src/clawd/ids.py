@@ -7,6 +7,7 @@ import os
 import re
 import threading
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from clawd.errors import Invalid
@@ -25,6 +26,10 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
 _RANDOM_BYTES = 10
 _DRAWN = 256 * _RANDOM_BYTES
+_YEAR_MILLISECONDS = 366 * 86_400_000
+
+_ELAPSED = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_BEGAN = time.time() - time.clock_gettime(_ELAPSED)
 
 _lock = threading.Lock()
 _last = 0
@@ -48,6 +53,31 @@ def new_id(kind: str) -> str:
             value = _last + 1 + int.from_bytes(bits[:2])
         _last = value
     return f"{kind}-{_base32(value)}"
+
+
+def follow(identifiers: Iterable[str]) -> None:
+    """Let later identifiers sort after these, also when the clock has been set back since.
+
+    Those of more than a year ahead are nobody's to follow.
+    """
+    global _last
+    digits = max((i.partition("-")[2] for i in identifiers), default="")
+    if len(digits) != 26 or not set(digits) <= set(_ALPHABET):
+        return
+    value = 0
+    for digit in digits:
+        value = value << 5 | _ALPHABET.index(digit)
+    with _lock:
+        if value >> 80 < time.time_ns() // 1_000_000 + _YEAR_MILLISECONDS:
+            _last = max(_last, value)
+
+
+def steady() -> float:
+    """The Unix time in seconds as if nobody set the clock since this process began.
+
+    For what has an age or a limit. It goes on while the machine sleeps, where the system can tell.
+    """
+    return _BEGAN + time.clock_gettime(_ELAPSED)
 
 
 def _base32(value: int) -> str:

@@ -9,9 +9,10 @@ from typing import Any
 
 import msgspec
 
+from clawd.comms.ages import Ages
 from clawd.comms.models import AsyncTask, TaskStatus, blank
 from clawd.errors import NotFound, Refused
-from clawd.ids import now, seconds_of
+from clawd.ids import follow, now
 from clawd.messages import Usage
 from clawd.storage.jsonl import Log
 from clawd.storage.sealing import Sealing
@@ -34,11 +35,13 @@ class TaskBoard:
         self._spent = spent
         self._coming: dict[str, AsyncTask] = {}
         self._changed = asyncio.Condition()
+        self._ages = Ages()
 
     def load(self) -> list[str]:
         """Read the file (blocking); what was wrong with it, in words."""
         loaded = self._log.load()
         self._tasks = dict(loaded.records)
+        follow(self._tasks)
         return [str(problem) for problem in loaded.problems]
 
     def all(self) -> list[AsyncTask]:
@@ -110,6 +113,7 @@ class TaskBoard:
 
     async def finish(self, task: AsyncTask, status: TaskStatus, **fields: Any) -> AsyncTask:
         """End a task."""
+        self._ages.stamped(task.id)
         cost = self.costs([task])[task.id]
         return await self.change(task, status=status, completed_at=now(), cost=cost, **fields)
 
@@ -139,9 +143,15 @@ class TaskBoard:
             pass
         return self.get(task_id)
 
+    def listed(self, hours: float) -> list[AsyncTask]:
+        """The tasks that a listing shows: all but those that ended longer ago than this."""
+        return [t for t in self._tasks.values() if not (t.final and self._ended_before(t, hours))]
+
+    def _ended_before(self, task: AsyncTask, hours: float) -> bool:
+        return self._ages.of(task.id, task.completed_at or task.created_at) > hours * 3600
+
     async def forget_older(self, hours: float) -> int:
         """Drop the tasks that ended longer ago than this, from memory and file; how many."""
-        limit = seconds_of(now()) - hours * 3600
         open_tasks = {t.id: t for t in self._tasks.values() if not t.final}
         # An open task still asks for the results that it depends on, and for its children's.
         needed = {name for t in open_tasks.values() for name in t.depends_on}
@@ -151,23 +161,18 @@ class TaskBoard:
             if t.final
             and t.id not in needed
             and t.parent_task not in open_tasks
-            and seconds_of(t.completed_at or t.created_at) < limit
+            and self._ended_before(t, hours)
         }
         if old or self._log.wasteful(len(self._tasks)):
             await self._log.compact(lambda task_id: task_id not in old)
             for task_id in old:
                 self._tasks.pop(task_id, None)
+                self._ages.forget(task_id)
         return len(old)
 
 
 def _parties(task: AsyncTask) -> tuple[str, str]:
     return task.from_session, task.to_session
-
-
-def listed(tasks: Iterable[AsyncTask], hours: float) -> list[AsyncTask]:
-    """The tasks that a listing shows: all but those that ended longer ago than this."""
-    limit = seconds_of(now()) - hours * 3600
-    return [t for t in tasks if not t.final or seconds_of(t.completed_at or t.created_at) >= limit]
 
 
 def unknown_task(task_id: str) -> NotFound:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 
 from clawd.bus.port import MessageBus
 from clawd.comms.assignments import Assignments, Clock
-from clawd.comms.board import TaskBoard, listed
+from clawd.comms.board import TaskBoard
 from clawd.comms.caller import Caller
 from clawd.comms.creation import SessionCreation
 from clawd.comms.directory import Directory, Entry
@@ -152,7 +152,7 @@ class SessionCommsManager:
 
     def all_tasks(self, status: str | None = None) -> list[AsyncTask]:
         """Every task that a listing shows, oldest first."""
-        shown = listed(self.board.all(), self._retention_hours())
+        shown = self.board.listed(self._retention_hours())
         return [task for task in shown if status in (None, task.status)]
 
     def tasks_of(

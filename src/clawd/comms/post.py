@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from clawd.bus.port import Envelope, MessageBus
+from clawd.comms.ages import Ages
 from clawd.comms.caller import Caller
 from clawd.comms.checks import check_content, check_priority, check_thread, check_ttl
 from clawd.comms.directory import Directory
@@ -22,7 +23,7 @@ from clawd.comms.waits import Wait, Waits
 from clawd.config.schema import Limits
 from clawd.errors import Invalid, NotFound, Refused
 from clawd.events import Event, SessionMessageChanged
-from clawd.ids import new_id, now, seconds_of
+from clawd.ids import new_id, now
 from clawd.lineage import Lineage
 
 MAX_WAIT_SECONDS = 600
@@ -50,6 +51,7 @@ class Post:
         self._emit = emit
         self._limits = limits
         self._boxes: dict[str, Mailbox] = {}
+        self.ages = Ages()
         self._owners: dict[str, str] = {}
         self.holds_thread: Callable[[str, str], bool] = lambda _session, _thread: True
         """Whether a session may write in a thread (threads of tasks belong to two alone)."""
@@ -199,6 +201,7 @@ class Post:
         self._owners[message.id] = message.to
         self._tell(message)
         if message.ttl_seconds is not None:
+            self.ages.stamped(message.id)
             self.has_a_time(message)
         if wait is None or not wait.end(message):
             self.wake(message)
@@ -246,7 +249,7 @@ class Post:
             and self.may_wake(message)
             and message.type != "receipt"
             and message.waits
-            and not expired(message)
+            and not self.expired(message)
         ):
             lineage = message.lineage or Lineage(message.id, origin="external")
             self._bus.publish(
@@ -312,6 +315,11 @@ class Post:
         for message_id in gone:
             self._owners.pop(message_id, None)
 
+    def expired(self, message: SessionMessage) -> bool:
+        """Whether a message's time to live has passed."""
+        seconds = message.ttl_seconds
+        return seconds is not None and self.ages.of(message.id, message.timestamp) > seconds
+
     def _named(self, caller: Caller, to: str, message_id: str) -> SessionMessage:
         message = self.find(message_id)
         ends = {caller.session, to}
@@ -333,13 +341,6 @@ class Post:
     def _tell(self, message: SessionMessage) -> None:
         trace = message.lineage.trace if message.lineage else ""
         self._emit(SessionMessageChanged(session=message.to, trace=trace, message=message))
-
-
-def expired(message: SessionMessage) -> bool:
-    """Whether a message's time to live has passed."""
-    if message.ttl_seconds is None:
-        return False
-    return seconds_of(now()) > seconds_of(message.timestamp) + message.ttl_seconds
 
 
 def as_answer(lineage: Lineage, question: SessionMessage) -> Lineage:

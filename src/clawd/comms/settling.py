@@ -8,10 +8,10 @@ from clawd.comms.caller import Caller
 from clawd.comms.checks import cut
 from clawd.comms.guards import Guards
 from clawd.comms.models import MessageType, SessionMessage
-from clawd.comms.post import Post, as_answer, expired
+from clawd.comms.post import Post, as_answer
 from clawd.config.schema import Limits
 from clawd.errors import Refused
-from clawd.ids import new_id, now, seconds_of
+from clawd.ids import new_id, now
 
 MAX_DELIVERIES = 5
 """How often a turn that messages started is tried before they are dead."""
@@ -134,24 +134,27 @@ class Settling:
     async def sweep(self) -> None:
         """Let messages expire whose time has passed, and tell their senders."""
         for box in list(self._post.boxes()):
-            for message in [m for m in box.all() if _expires_now(m)]:
+            for message in [m for m in box.all() if self._expires_now(m)]:
                 await self._expire(message.id)
 
     def _expires(self, message: SessionMessage) -> None:
-        left = seconds_of(message.timestamp) + (message.ttl_seconds or 0) - seconds_of(now())
+        left = (message.ttl_seconds or 0) - self._post.ages.of(message.id, message.timestamp)
         # A millisecond later than its time, for that is how exactly times are written.
         self._later(max(0.0, left) + 0.002, lambda: self._expire(message.id))
 
     async def _expire(self, message_id: str) -> None:
         message = self._post.find(message_id)
-        if message is None or not _expires_now(message):
+        if message is None or not self._expires_now(message):
             return
         await self.give_back(message, f"expired before {message.to} read it")
         await self._post.mark(
-            [m for m in self._post.current([message]) if _expires_now(m)],
+            [m for m in self._post.current([message]) if self._expires_now(m)],
             state="expired",
             reason="its time to live passed",
         )
+
+    def _expires_now(self, message: SessionMessage) -> bool:
+        return message.waits and message.state != "delivered" and self._post.expired(message)
 
     def _reply_to(self, message: SessionMessage) -> SessionMessage | None:
         if not self._post.has_box(message.from_):
@@ -172,10 +175,6 @@ class Settling:
             m.reply_to == message.id and m.type == "notice" and m.timestamp > since
             for m in self._post.box(message.from_).all()
         )
-
-
-def _expires_now(message: SessionMessage) -> bool:
-    return message.waits and message.state != "delivered" and expired(message)
 
 
 def _final_text(caller: Caller, question: SessionMessage, text: str) -> SessionMessage:

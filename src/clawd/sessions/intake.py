@@ -8,7 +8,6 @@ from msgspec.structs import replace
 
 from clawd.bus.port import Envelope, Inbox
 from clawd.comms.models import MAX_TOGETHER, SessionMessage, fitting
-from clawd.comms.post import expired
 from clawd.errors import StorageError
 from clawd.ids import new_id, now
 from clawd.sessions.records import Trigger, TurnRecord
@@ -79,7 +78,7 @@ class Intake:
                 m
                 for m in found
                 # The right to wake may have been taken back while it waited here.
-                if m and m not in seen and m.waits and not expired(m) and post.may_wake(m)
+                if m and m not in seen and m.waits and not post.expired(m) and post.may_wake(m)
             ),
             key=lambda m: (-m.priority, m.id),
         )
