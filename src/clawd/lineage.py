@@ -21,7 +21,7 @@ class Budget(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     max_cost: float | None = None
 
 
-class Lineage(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+class Lineage(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
     """The causal place of a message, a task, a turn or a created session.
 
     ``trace`` names all that one cause led to; ``parent`` the step that led here; ``hops`` how

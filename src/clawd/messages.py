@@ -11,14 +11,14 @@ from typing import Any, Literal
 import msgspec
 
 
-class Function(msgspec.Struct, frozen=True):
+class Function(msgspec.Struct, frozen=True, gc=False):
     """The name and the JSON text of the arguments of a call, as the model wrote them."""
 
     name: str
     arguments: str
 
 
-class ToolCall(msgspec.Struct, frozen=True):
+class ToolCall(msgspec.Struct, frozen=True, gc=False):
     """One call that a model asks for."""
 
     id: str
@@ -26,7 +26,7 @@ class ToolCall(msgspec.Struct, frozen=True):
     type: Literal["function"] = "function"
 
 
-class ChatMessage(msgspec.Struct, frozen=True, omit_defaults=True):
+class ChatMessage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One message of a conversation: exactly what an endpoint receives."""
 
     role: Literal["system", "user", "assistant", "tool"]

@@ -23,7 +23,9 @@ FINAL: frozenset[TaskStatus] = frozenset({"completed", "failed", "cancelled"})
 """The states that nothing changes."""
 
 
-class SessionMessage(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True):
+class SessionMessage(
+    msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True, gc=False
+):
     """One line of ``session_messages.jsonl``: the seven fields of seed 004, and what clawd adds.
 
     Times are UTC, ISO 8601. ``state`` is the true state; ``replyTo`` the message that this one
