@@ -100,6 +100,25 @@ async def test_one_session_alone(start: Start, model: ScriptedModel) -> None:
     assert len(model.of("a")) == 2
 
 
+async def test_a_new_session_is_paused_with_all_and_not_with_one_of_its_name(
+    start: Start, model: ScriptedModel
+) -> None:
+    """Guards: who comes while all stand still does so too; a name that comes again begins anew."""
+    new = {"session_id": "new", "provider_template": "scripted", "name": "New"}
+    daemon = await start("a", "b")
+    await daemon.post("/api/pause")
+    await daemon.post("/api/sessions", **new)
+    assert await status(daemon, "new") == "paused"
+    await daemon.post("/api/resume")
+    await daemon.post("/api/pause", session="new")
+    await daemon.ask("DELETE", "/api/sessions/new")
+    assert (await daemon.get("/api/status"))["paused"]["sessions"] == []
+    workspace = daemon.home / "workspaces" / "new"
+    workspace.rename(workspace.with_name("old"))
+    await daemon.post("/api/sessions", **new)
+    assert await daemon.say("new", "hello") == "ok"
+
+
 async def test_a_text_that_was_cut_off_is_asked_for_anew(
     start: Start, model: ScriptedModel
 ) -> None:
@@ -148,7 +167,7 @@ async def test_deadlines_run_on(start: Start, model: ScriptedModel) -> None:
     """Guards: a task of a paused session fails at its deadline, and is not worked on after."""
     model.script("b", [hang()])
     daemon = await start("b")
-    task = await daemon.post("/api/tasks", toSession="b", task="slow", deadlineSeconds=2)
+    task = await daemon.post("/api/tasks", toSession="b", task="slow", deadlineSeconds=4)
     await model.until(lambda: model.at_once["b"] == 1)
     await daemon.post("/api/pause")
     assert (await daemon.post("/api/tasks", toSession="b", task="next"))["targetStatus"] == "paused"

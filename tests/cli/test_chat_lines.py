@@ -103,6 +103,15 @@ def test_who_caused_a_turn_is_shown() -> None:
     ]
 
 
+def test_a_turn_that_stands_still_and_goes_on() -> None:
+    """The pause is one line; what goes on does not repeat the human's line as if it were new."""
+    assert shown(
+        View("default"),
+        {**RUN, "event": "run_suspended"},
+        {**RUN, "event": "run_started", "trigger": "user", "input_message": "hi", "resumed": True},
+    ) == ["■ the turn stands still; it goes on when the session does", "▸ goes on: hi"]
+
+
 def test_a_row_is_cut_where_it_quotes() -> None:
     """On a narrow terminal the quoted part gives way; who, whom, and how it ended stay."""
     long = {"target_session": "researcher", "message": "Hello " * 20}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from clawd.cli.chat.statusline import Standing, status_line
@@ -29,6 +31,13 @@ def test_it_sheds_from_the_right(columns: int, line: str) -> None:
 def test_what_is_nothing_is_not_shown() -> None:
     """No mail, no tasks, no cost: no mark for them."""
     assert status_line(Standing("a", "gpt", 0, 0, None, 0, 0, 5.0), 80) == "a · gpt · 5s"
+
+
+def test_a_session_that_stands_still_says_so_to_the_last() -> None:
+    """ "paused" is behind the name, and stays on a narrow terminal."""
+    paused = replace(FULL, paused=True)
+    assert status_line(paused, 80).startswith("default · paused · offline · ")
+    assert status_line(paused, 34) == "default · paused · offline · ✉2"
 
 
 def test_amounts() -> None:

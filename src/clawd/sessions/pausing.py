@@ -38,7 +38,7 @@ class Pausing:
 
     def named(self) -> list[str]:
         """The sessions that are paused one by one."""
-        return sorted(self._one)
+        return sorted(session.id for session in self._sessions() if session.id in self._one)
 
     def load(self) -> None:
         """Take over what was paused before the daemon started."""
@@ -48,8 +48,8 @@ class Pausing:
     def restore(self, session: Session) -> None:
         """A session is there: it stands still if it is to."""
         record = self._registry.get(session.id)
-        if record is not None and record.paused:
-            self._one.add(session.id)
+        paused = record is not None and record.paused
+        (self._one.add if paused else self._one.discard)(session.id)
         if self._all or session.id in self._one:
             session.halt()
 
@@ -59,6 +59,7 @@ class Pausing:
         They stand still at once. ``StorageError`` says that they do, but would not after a
         restart.
         """
+        self._mark(session, paused=True)
         listed = list(self._sessions()) if session is None else [session]
         before = [(each, each.running) for each in listed if each.running is not None]
         for each in listed:
@@ -100,11 +101,16 @@ class Pausing:
                     text = f"it stands still now, but not after a restart: {refused.message}"
                     raise StorageError(refused.code, text, hint=refused.hint) from refused
                 raise
+        self._mark(session, paused=paused)
         if session is None:
-            self._all = paused
             text = "every session is paused; clawd resume goes on" if paused else "paused no more"
             self._emit(Notice(code="paused" if paused else "resumed", text=text))
         else:
-            (self._one.add if paused else self._one.discard)(session.id)
             change = "paused; clawd resume goes on" if paused else "goes on"
             self._emit(SessionChanged(session=session.id, change=change))
+
+    def _mark(self, session: Session | None, *, paused: bool) -> None:
+        if session is None:
+            self._all = paused
+        else:
+            (self._one.add if paused else self._one.discard)(session.id)
