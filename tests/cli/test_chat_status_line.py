@@ -34,7 +34,7 @@ def test_what_is_nothing_is_not_shown() -> None:
 
 
 def test_a_session_that_stands_still_says_so_to_the_last() -> None:
-    """ "paused" is behind the name, and stays on a narrow terminal."""
+    """The word "paused" is behind the name, and stays on a narrow terminal."""
     paused = replace(FULL, paused=True)
     assert status_line(paused, 80).startswith("default · paused · offline · ")
     assert status_line(paused, 34) == "default · paused · offline · ✉2"
