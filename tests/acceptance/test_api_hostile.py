@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 from clawd.testing.daemon import JSON, RunningDaemon, Start
@@ -186,11 +187,30 @@ async def test_a_request_that_breaks_off_harms_nobody(start: Start) -> None:
     assert len(daemon.named("run_started")) == 1
 
 
+async def test_a_body_of_200_mb_is_not_read_to_its_end(start: Start) -> None:
+    """R11: refused as soon as it is too large, with the answer that says so."""
+    daemon = await start("a")
+
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(3_200):
+            yield b"x" * 65_536
+
+    headers = {"Content-Type": "application/json"}
+    path = "/api/sessions/a/prompt"
+    assert await status_of(daemon, "POST", path, content=endless(), headers=headers) == 413
+    assert await daemon.say("a", "hello") == "ok"
+
+
 async def test_many_connections_at_once(start: Start) -> None:
-    """Two hundred that say nothing do not keep the others from being answered."""
+    """R11: two hundred that say nothing, or half of something, do not keep the others waiting."""
     daemon = await start("a")
     path = str(daemon.home / "state/clawd.sock")
     open_ones = [await asyncio.open_unix_connection(path) for _ in range(200)]
+    head = b"POST /api/messages HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    halves = (b"", b"GET /api/sta", head, head + b"Content-Length: 100\r\n\r\n{")
+    for number, (_, writer) in enumerate(open_ones):
+        writer.write(halves[number % len(halves)])
+        await writer.drain()
     async with asyncio.timeout(5):
         assert await daemon.say("a", "hello") == "ok"
     for _, writer in open_ones:
