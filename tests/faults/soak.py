@@ -24,7 +24,7 @@ from tests.faults.night_samples import (
     threads_of,
     warm,
 )
-from tests.faults.soak_day import day, day_config, minds
+from tests.faults.soak_day import day, day_config, fill, minds
 
 from clawd.testing.daemon import RunningDaemon
 from clawd.testing.homes import write_config
@@ -32,6 +32,8 @@ from clawd.testing.model import ScriptedModel
 
 PAUSE = 0.2
 """Seconds between two cycles: a soak is long, not heavy."""
+TRACES = 10_500
+"""More than the daemon remembers: each takes about 1 KB, and the newest 10,000 stay."""
 TIDY = 25
 """Cycles after which the events that were heard are let go."""
 
@@ -44,6 +46,8 @@ async def soak(home: Path, seconds: float) -> tuple[list[Sample], int]:
         minds(model)
         write_config(home, day_config(model.url, 0, guest=False))
         async with RunningDaemon(home) as daemon:
+            await fill(daemon, TRACES)
+            daemon.events.clear()
             began = time.monotonic()
             while time.monotonic() < began + seconds:
                 number += 1

@@ -12,6 +12,9 @@ from clawd.testing.reload import reloaded
 
 JSON = dict[str, Any]
 
+QUIET = "quiet"
+"""A session that no message wakes."""
+
 WORD = "soakling"
 """The beginning of every id that a cycle makes and removes."""
 
@@ -40,17 +43,29 @@ def day_config(url: str, edition: int, *, guest: bool) -> JSON:
         url,
         "a",
         "b",
+        QUIET,
         *([f"{WORD}-guest"] if guest else []),
         limits={
             "maxSessionsPerHour": 1_000_000,
             "maxAutonomousTurnsPerHour": 1_000_000,
             "sendsPerMinute": 1_000_000,
+            "maxUnread": 20_000,
         },
         retention={"tasksHours": 0.000_001},
         log={"maxBytes": 262_144, "keep": 1},
     )
+    config["sessions"][QUIET]["a2a"] = {"wakeOnMessage": False}
     config["sessions"]["b"]["description"] = f"edition {edition}"
     return config
+
+
+async def fill(daemon: RunningDaemon, traces: int) -> None:
+    """Let the daemon remember as many traces as it ever does, so that what grows is no memory."""
+    for _ in range(0, traces, 50):
+        sends = (daemon.post("/api/messages", to=QUIET, content="a trace") for _ in range(50))
+        await asyncio.gather(*sends)
+    await daemon.post("/api/messages/read", session=QUIET)
+    await daemon.post("/api/messages/prune")
 
 
 async def day(daemon: RunningDaemon, url: str, number: int, *, reload: bool = True) -> None:
