@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -20,9 +21,10 @@ from clawd.stream import Published
 
 log = logging.getLogger("clawd.daemon")
 
-KEPT = 200
+KEPT = 500
 _OF_THE_PRESENT = "config_"
 """How the codes begin of what is said again at each start while it holds: not for the file."""
+_NUMBER = re.compile(r"\d+")
 _SECONDS = 2.0
 """How long what came again may wait for its line."""
 
@@ -61,7 +63,7 @@ class Notices:
         if not isinstance(event, Notice) or event.level == "info":
             return
         text = kept_text(event, self._private)
-        key = (event.code, event.session, event.trace or text)
+        key = _key(event.code, event.session, event.trace, text)
         known = self._kept.get(key)
         self._put(
             KeptNotice(
@@ -113,8 +115,13 @@ class Notices:
             log.warning("notices are not kept: %s", error)
 
     def _put(self, record: KeptNotice) -> None:
-        key = (record.code, record.session, record.trace or record.text)
+        key = _key(record.code, record.session, record.trace, record.text)
         self._kept.pop(key, None)
         self._kept[key] = record
         while len(self._kept) > KEPT:
             self._kept.pop(next(iter(self._kept)))
+
+
+def _key(code: str, session: str, trace: str, text: str) -> tuple[str, str, str]:
+    """What makes two notices one: all but the numbers in them."""
+    return code, session, trace or _NUMBER.sub("#", text)
