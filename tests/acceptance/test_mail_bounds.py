@@ -27,8 +27,8 @@ async def mail(daemon: RunningDaemon, session: str, **query: Any) -> list[JSON]:
 
 
 async def test_much_mail_comes_in_portions(start: Start, model: ScriptedModel) -> None:
-    """M08: what is too much for one conversation line is delivered in several turns, in order."""
-    large = "x" * 200_000
+    """M08: what is too much for one request is delivered in several turns, in order."""
+    large = "x" * 50_000
     texts = [f"part {number} {large}" for number in range(8)]
     model.script(
         "a",

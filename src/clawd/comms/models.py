@@ -16,8 +16,11 @@ MessageState = Literal[
 MessageType = Literal["message", "request", "task_result", "notice", "receipt"]
 TaskStatus = Literal["pending", "processing", "input_required", "completed", "failed", "cancelled"]
 
-MAX_TOGETHER = 1024 * 1024
-"""How many bytes of messages, as JSON, enter a conversation at once: a line holds twice that."""
+MAX_TOGETHER = 256 * 1024
+"""How many bytes of messages, as JSON, enter a conversation at once: half of a usual window.
+
+More would be an overflow that nothing can shorten, and mail that nobody ever reads.
+"""
 
 FINAL: frozenset[TaskStatus] = frozenset({"completed", "failed", "cancelled"})
 """The states that nothing changes."""
