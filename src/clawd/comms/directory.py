@@ -214,17 +214,20 @@ class Directory:
 
     def unknown(self, viewer: str, target: str) -> NotFound:
         """The error for an id that is not there, naming the nearest that the viewer may see."""
-        seen = [entry.id for entry in self._entries.values() if self.visible(viewer, entry)]
+        seen = [entry.id for entry in self._view(viewer)]
         near = nearest(target, seen)
+        named = ", ".join(seen[:_NAMED]) + (" …" if len(seen) > _NAMED else "")
         hint = f"did you mean {near!r}? " if near else ""
         shown = ascii(target[:80])
         return NotFound(
             "unknown_session",
             f"there is no session {shown}",
-            hint=f"{hint}known: {', '.join(seen) or 'none'}",
+            hint=f"{hint}known: {named or 'none'}",
         )
 
 
+_NAMED = 20
+"""How many sessions an error names at most."""
 _UNKNOWN = "(one that you do not know)"
 _WORDS: dict[Right, str] = {
     "list": "see it",
