@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 
 def duration(seconds: float) -> str:
@@ -62,3 +64,9 @@ def money(amount: float | None) -> str:
     if not amount:
         return ""
     return f"${amount:.2f}" if amount >= 0.01 else f"${amount:.4f}"
+
+
+def spent(usage: Mapping[str, Any] | None) -> str:
+    """What a usage cost, as in ``$0.06``, or ``~$0.06`` where some of it is estimated."""
+    text = money((usage or {}).get("cost"))
+    return f"~{text}" if text and (usage or {}).get("estimated") else text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from clawd.cli.clean import cut, one_line, width
-from clawd.cli.times import count, duration, money
+from clawd.cli.times import count, duration, spent
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Standing:
     tasks: int = 0
     seconds: float = 0.0
     paused: bool = False
+    estimated: bool = False
 
 
 def status_line(now: Standing, columns: int) -> str:
@@ -33,7 +34,7 @@ def status_line(now: Standing, columns: int) -> str:
         (True, "paused" if now.paused else ""),
         (True, one_line(now.model)),
         (False, _context(now.used, now.window)),
-        (False, money(now.cost)),
+        (False, spent({"cost": now.cost, "estimated": now.estimated})),
         (True, f"✉{now.unread}" if now.unread else ""),
         (False, f"⚙{now.tasks}" if now.tasks else ""),
         (False, duration(now.seconds)),

@@ -107,13 +107,14 @@ class Turns:
 
     def standing(self, now: float) -> Standing:
         """The facts of the status line."""
-        tokens = self._known.get("tokens") or {}
+        tokens, usage = (self._known.get(key) or {} for key in ("tokens", "usage"))
         return Standing(
             session=self.id,
             model=self.model,
             used=int(tokens.get("used") or 0),
             window=int(tokens.get("window") or 0),
-            cost=(self._known.get("usage") or {}).get("cost"),
+            cost=usage.get("cost"),
+            estimated=bool(usage.get("estimated")),
             unread=self._mail,
             tasks=self._tasks,
             seconds=now - self.opened,

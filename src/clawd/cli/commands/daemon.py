@@ -11,7 +11,7 @@ from clawd.cli.invocation import Invocation, command, pass_invocation
 from clawd.cli.launch import start as launch
 from clawd.cli.launch import stop as end
 from clawd.cli.output import Output, Styled
-from clawd.cli.times import clock, count, duration, money
+from clawd.cli.times import clock, count, duration, spent
 
 STOP_SECONDS = 15.0
 SHOWN = 8
@@ -122,8 +122,11 @@ def _show_usage(out: Output, usage: JSON) -> None:
     if today.get("calls"):
         about = "~" if today["estimatedTokens"] else ""
         tokens = count(today["inputTokens"] + today["outputTokens"])
-        cost = f" · {money(today['cost'])}" if today["cost"] else ""
-        out.line(("  today: ", "dim"), f"{about}{tokens} tokens{cost} · {today['calls']} calls")
+        cost = spent({"cost": today["cost"], "estimated": today["estimatedCost"]})
+        out.line(
+            ("  today: ", "dim"),
+            f"{about}{tokens} tokens{f' · {cost}' if cost else ''} · {today['calls']} calls",
+        )
     for limit in usage.get("limits") or []:
         if limit["near"]:
             out.line("  ", *limit_line(limit))

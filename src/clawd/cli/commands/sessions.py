@@ -11,7 +11,7 @@ from clawd.cli.client import JSON
 from clawd.cli.groups import group
 from clawd.cli.invocation import Invocation, command, pass_invocation
 from clawd.cli.nearest import naming_the_nearest, quoted, session_ids
-from clawd.cli.times import age, count, money
+from clawd.cli.times import age, count, spent
 from clawd.errors import Invalid
 
 _AT = "/api/sessions"
@@ -54,7 +54,7 @@ def list_(invocation: Invocation) -> None:
                 item.get("model"),
                 item.get("unread") or "",
                 item.get("openTasks") or "",
-                money((item.get("usage") or {}).get("cost")),
+                spent(item.get("usage")),
                 age(item.get("lastActivity")),
                 item.get("description"),
             )
@@ -89,7 +89,7 @@ def show(invocation: Invocation, session: str) -> None:
             ("model", f"{found.get('model')} of {found.get('template')}"),
             ("window", f"{count(tokens.get('used') or 0)} of {count(tokens.get('window') or 0)}"),
             ("used", f"{usage.get('inputTokens', 0)} in, {usage.get('outputTokens', 0)} out"),
-            ("cost", money(usage.get("cost"))),
+            ("cost", spent(usage)),
             ("unread", found.get("unread")),
             ("open tasks", found.get("openTasks")),
             ("waiting turns", found.get("queue")),

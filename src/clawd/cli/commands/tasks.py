@@ -11,7 +11,7 @@ from clawd.cli.client import JSON
 from clawd.cli.groups import group
 from clawd.cli.invocation import Invocation, command, pass_invocation
 from clawd.cli.nearest import naming_the_nearest, quoted, session_ids
-from clawd.cli.times import age, count, money
+from clawd.cli.times import age, count, spent
 from clawd.errors import Invalid, TimedOut
 
 _AT = "/api/tasks"
@@ -83,9 +83,9 @@ def used(cost: JSON | None) -> str:
     if not cost:
         return ""
     about = "~" if cost.get("estimated") else ""
-    price = money(cost.get("cost"))
+    price = spent(cost)
     tokens = f"{about}{count(cost['inputTokens'] + cost['outputTokens'])}"
-    return f"{tokens} tokens, {about}{price}" if price else f"{tokens} tokens"
+    return f"{tokens} tokens, {price}" if price else f"{tokens} tokens"
 
 
 def show_task(invocation: Invocation, task: JSON) -> None:
