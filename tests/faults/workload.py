@@ -207,6 +207,7 @@ class Workload:
         made = [
             tool("send_message_to_session", _json(target_session=to, message=self._text("said")))
             for to in self.random.sample(others, 3)
+            for _ in range(4)  # what is for one session comes together there
         ]
         to = self.random.choice(others)
         work = _json(target_session=to, task=self._text("part"))

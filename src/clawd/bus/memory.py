@@ -48,9 +48,14 @@ class MemoryInbox:
 
     def take_all(self, kind: Kind, trace: str) -> list[Envelope]:
         """Take out every waiting envelope of this kind and trace, in order."""
-        taken = [e for e in self.waiting() if e.kind == kind and e.lineage.trace == trace]
-        for envelope in taken:
-            self.withdraw(envelope.id)
+        asked = [e for e in self._heap if e[2].kind == kind and e[2].lineage.trace == trace]
+        if not asked:
+            return []
+        taken = [entry[2] for entry in sorted(asked, key=lambda entry: entry[:2])]
+        gone = {envelope.id for envelope in taken}
+        self._ids -= gone
+        self._heap = [entry for entry in self._heap if entry[2].id not in gone]
+        heapq.heapify(self._heap)
         return taken
 
     def withdraw(self, envelope_id: str) -> bool:

@@ -32,6 +32,8 @@ class TaskBoard:
         sealer = sealing.sealer(blank, _parties, lenient=True) if sealing else None
         self._log = Log[AsyncTask](path, AsyncTask, writer, sealer=sealer)
         self._tasks: dict[str, AsyncTask] = {}
+        self._open: dict[str, AsyncTask] = {}
+        self._parts: dict[str, dict[str, None]] = {}
         self._spent = spent
         self._coming: dict[str, AsyncTask] = {}
         self._changed = asyncio.Condition()
@@ -40,7 +42,8 @@ class TaskBoard:
     def load(self) -> list[str]:
         """Read the file (blocking); what was wrong with it, in words."""
         loaded = self._log.load()
-        self._tasks = dict(loaded.records)
+        for task in loaded.records.values():
+            self._put(task)
         follow(self._tasks)
         return [str(problem) for problem in loaded.problems]
 
@@ -63,13 +66,14 @@ class TaskBoard:
         self, *, creator: str | None = None, worker: str | None = None, parent: str | None = None
     ) -> list[AsyncTask]:
         """The tasks that have not ended, by who made them, who works on them, or for which task."""
+        # By these alone: a day's ended tasks must not make each further one slower.
+        asked = self._open.values() if parent is None else self.children(parent)
         return [
             task
-            for task in self._tasks.values()
+            for task in asked
             if not task.final
             and creator in (None, task.from_session)
             and worker in (None, task.to_session)
-            and parent in (None, task.parent_task)
         ]
 
     def expected(self, *, creator: str | None = None, worker: str | None = None) -> int:
@@ -82,7 +86,7 @@ class TaskBoard:
 
     def children(self, parent: str) -> list[AsyncTask]:
         """The tasks that were made for this one."""
-        return [task for task in self._tasks.values() if task.parent_task == parent]
+        return [self._tasks[task_id] for task_id in self._parts.get(parent, ())]
 
     async def add(self, task: AsyncTask) -> None:
         """Store a new task; durable when this returns."""
@@ -91,7 +95,7 @@ class TaskBoard:
             (stored,) = await self._log.append(task)
         finally:
             del self._coming[task.id]
-        self._tasks[task.id] = stored
+        self._put(stored)
 
     async def change(self, task: AsyncTask, **fields: Any) -> AsyncTask:
         """Change an open task; the first to end it wins, ``Refused`` for any later one."""
@@ -100,12 +104,12 @@ class TaskBoard:
             raise already_final(current)
         after = msgspec.structs.replace(current, **fields)
         # Taken at once, so that a second verdict that comes while this is written is refused.
-        self._tasks[task.id] = after
+        self._put(after)
         try:
             (after,) = await self._log.append(after)
-            self._tasks[task.id] = after
+            self._put(after)
         except BaseException:
-            self._tasks[task.id] = current
+            self._put(current)
             raise
         async with self._changed:
             self._changed.notify_all()
@@ -119,16 +123,12 @@ class TaskBoard:
 
     def costs(self, tasks: Iterable[AsyncTask]) -> dict[str, Usage | None]:
         """What these tasks, with those that were made for them, have used so far."""
-        made: dict[str, list[AsyncTask]] = {}
-        for task in self._tasks.values():
-            if task.parent_task is not None:
-                made.setdefault(task.parent_task, []).append(task)
 
         def cost(task: AsyncTask) -> Usage | None:
             own = self._spent(task.id)
             if own is None and task.final:
                 return task.cost
-            found = [own, *map(cost, made.get(task.id, ()))]
+            found = [own, *map(cost, self.children(task.id))]
             parts = [part for part in found if part is not None]
             return sum(parts[1:], parts[0]) if parts else None
 
@@ -147,12 +147,30 @@ class TaskBoard:
         """The tasks that a listing shows: all but those that ended longer ago than this."""
         return [t for t in self._tasks.values() if not (t.final and self._ended_before(t, hours))]
 
+    def _put(self, task: AsyncTask) -> None:
+        self._tasks[task.id] = task
+        if task.final:
+            self._open.pop(task.id, None)
+        else:
+            self._open[task.id] = task
+        if task.parent_task is not None:
+            self._parts.setdefault(task.parent_task, {})[task.id] = None
+
+    def _drop(self, task_id: str) -> None:
+        task = self._tasks.pop(task_id, None)
+        self._ages.forget(task_id)
+        if task is not None and task.parent_task is not None:
+            parts = self._parts[task.parent_task]
+            parts.pop(task_id, None)
+            if not parts:
+                del self._parts[task.parent_task]
+
     def _ended_before(self, task: AsyncTask, hours: float) -> bool:
         return self._ages.of(task.id, task.completed_at or task.created_at) > hours * 3600
 
     async def forget_older(self, hours: float) -> int:
         """Drop the tasks that ended longer ago than this, from memory and file; how many."""
-        open_tasks = {t.id: t for t in self._tasks.values() if not t.final}
+        open_tasks = self._open
         # An open task still asks for the results that it depends on, and for its children's.
         needed = {name for t in open_tasks.values() for name in t.depends_on}
         old = {
@@ -166,8 +184,7 @@ class TaskBoard:
         if old or self._log.wasteful(len(self._tasks)):
             await self._log.compact(lambda task_id: task_id not in old)
             for task_id in old:
-                self._tasks.pop(task_id, None)
-                self._ages.forget(task_id)
+                self._drop(task_id)
         return len(old)
 
 

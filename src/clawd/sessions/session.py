@@ -128,7 +128,7 @@ class Session:
 
     def queue(self) -> int:
         """How many requests wait."""
-        return len(self._inbox.waiting()) + self._taking
+        return len(self._inbox) + self._taking
 
     def works_on(self, task_id: str) -> bool:
         """Whether the running turn is for this task."""
