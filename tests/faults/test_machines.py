@@ -7,7 +7,6 @@ from collections.abc import Callable
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
-
 from tests.comms.test_post_machine import Mail
 from tests.comms.test_task_board_machine import TaskBoard
 from tests.faults.ledger import Figures
