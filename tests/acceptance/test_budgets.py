@@ -117,6 +117,8 @@ async def test_a_purse_of_a_prompt_holds_for_all_it_leads_to(
     assert refused.value.code == "guard_tokens_per_trace"
     assert refused.value.body["retryable"] is False
     assert refused.value.body["limit"] == 10
+    with pytest.raises(ApiError, match="steers"):
+        await daemon.prompt("lead", "go", mode="steer", budget={"maxTokens": 10})
     for wrong in ({"maxCost": -1}, {"maxTokens": 0}, {"maxTime": 1}):
         with pytest.raises(ApiError) as invalid:
             await daemon.prompt("lead", "go", budget=wrong)

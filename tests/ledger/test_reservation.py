@@ -12,12 +12,16 @@ from clawd.config.schema import Limits, Price
 from clawd.errors import GuardRefused
 from clawd.ledger.account import Account
 from clawd.ledger.ledger import Hold, Ledger, Source
+from clawd.ledger.metered import Metered
 from clawd.ledger.purse import Bound, Purse
 from clawd.lineage import Budget
-from clawd.llm.port import ChatRequest
-from clawd.messages import Usage
+from clawd.llm.patience import Patience
+from clawd.llm.pool import ModelPool
+from clawd.llm.port import ChatRequest, Reply
+from clawd.messages import Usage, user
 from clawd.storage.writer import Writer
 from clawd.testing.books import Books
+from clawd.testing.model import ScriptedModel, cut, say
 
 PRICED = Source("t", "m", Price(input=2.0, output=10.0))
 FREE = Source("offline", "offline", free=True)
@@ -231,3 +235,21 @@ def test_each_mark_is_passed_at_most_once(marks: list[int], limit: int) -> None:
     told = [mark for mark in passed if mark]
     assert told == sorted(set(told))
     assert (1.0 in told) == (purse.tokens >= limit)
+
+
+async def test_an_attempt_that_broke_off_is_paid_too(books: Books) -> None:
+    """An answer that was cut in the middle and asked for again costs twice, the lost part ~."""
+    async with ScriptedModel() as scripted:
+        scripted.script("m", [cut("Half of an answer"), say("Half of an answer and the rest")])
+        pool = ModelPool(Patience(backoff=0.01))
+        model = Metered(
+            pool.model(scripted.url), books.ledger, Account("a", "t-1"), "t", {}, free=False
+        )
+        items = [item async for item in model.stream(ChatRequest("m", (user("go"),)))]
+        await pool.close()
+    assert isinstance(items[-1], Reply)
+    used = books.ledger.totals.session("a")
+    assert used == items[-1].usage
+    assert used.estimated
+    assert used.input_tokens > 100
+    assert used.output_tokens > 10

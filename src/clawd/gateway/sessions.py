@@ -118,6 +118,12 @@ class SessionRoutes:
         body = await read_body(request, Prompt)
         budget = None
         if body.budget is not None:
+            if body.mode == "steer":
+                raise Invalid(
+                    "invalid_body",
+                    "a line that steers belongs to the turn that runs, and has no budget",
+                    hint="leave out budget, or mode",
+                )
             self._check_budget(session.settings, body.budget)
             budget = Budget(body.budget.max_tokens, body.budget.max_cost)
         if body.new:

@@ -28,6 +28,7 @@ from clawd.llm.port import ChatRequest, Reply, TextDelta
 from clawd.llm.prices import Prices, usage_of
 from clawd.llm.reading import Reading
 from clawd.llm.wire import EventLines, decode, encode
+from clawd.messages import Usage
 from clawd.secrets import Secret
 
 ANSWER_LIMIT = 1024 * 1024
@@ -107,6 +108,7 @@ class OpenAIChat:
         body = encode(request, completion_limit=self._endpoint.hostname == _OPENAI)
         spoken = _Spoken()
         answer = Assembly()
+        lost = Usage()
         async with self._slots.slot(self._timeout):
             clock = asyncio.get_running_loop().time
             deadline = clock() + self._timeout
@@ -130,13 +132,15 @@ class OpenAIChat:
                     self._slots.left(answer)
                     if attempt >= fault.attempts or clock() + pause >= deadline:
                         raise fault.error from None
+                    if answer.begun:
+                        lost += self._usage(request, body, answer)
                     _log.info("%s: attempt %d: %s", request.session, attempt, fault.error.code)
                     spoken.fault = fault
                     if fault.wait is None:
                         await asyncio.sleep(pause)
                 finally:
                     self._slots.left(answer)
-        yield self._reply(request, body, answer)
+        yield self._reply(request, body, answer, lost)
 
     async def _open(self, who: object, deadline: float) -> None:
         try:
@@ -275,7 +279,11 @@ class OpenAIChat:
             self._endpoint, patience.first_token, "said no first word", patience.stall_attempts
         )
 
-    def _reply(self, request: ChatRequest, body: bytes, answer: Assembly) -> Reply:
+    def _usage(self, request: ChatRequest, body: bytes, answer: Assembly) -> Usage:
+        return usage_of(answer.tokens, body, answer.text, self._prices.get(request.model))
+
+    def _reply(self, request: ChatRequest, body: bytes, answer: Assembly, lost: Usage) -> Reply:
+        """The answer, with what attempts that broke off in the middle of one have used as well."""
         text = answer.text
         calls = answer.calls(call.id for message in request.messages for call in message.tool_calls)
         if answer.nameless:
@@ -284,8 +292,9 @@ class OpenAIChat:
             )
             if not calls and not text:
                 raise faults.garbage(self._endpoint, "a tool call without a name").error
-        usage = usage_of(answer.tokens, body, text, self._prices.get(request.model))
-        return Reply(text, calls, answer.finish or "stop", usage)
+        usage = self._usage(request, body, answer)
+        used = usage + lost if lost.input_tokens else usage
+        return Reply(text, calls, answer.finish or "stop", used)
 
 
 def _too_long(endpoint: Endpoint, limit: int) -> Fault:
