@@ -97,16 +97,16 @@ async def killed_while_it_starts(home: Path, after: float) -> None:
 
 
 async def settled(daemon: RunningDaemon) -> None:
-    """Wait until nothing waits, runs or is open; a minute without any progress is too long."""
-    least, since = 10**9, time.monotonic()
+    """Wait until nothing waits, runs or is open; a minute in which nothing happens is too long."""
+    seen, since = -1, time.monotonic()
     while True:
         sessions = (await daemon.get("/api/sessions"))["items"]
-        tasks = (await daemon.get("/api/status"))["openTasks"]
-        left = tasks + sum(s["queue"] + s["unread"] + (s["status"] == "busy") for s in sessions)
-        if not left:
+        status = await daemon.get("/api/status")
+        left = sum(s["queue"] + s["unread"] + (s["status"] == "busy") for s in sessions)
+        if not left and not status["openTasks"]:
             return
-        if left < least:
-            least, since = left, time.monotonic()
+        if status["seq"] > seen:
+            seen, since = status["seq"], time.monotonic()
         if time.monotonic() - since > STUCK_SECONDS:
             pytest.fail(await _stuck(daemon, sessions), pytrace=False)
         # The daemon has better things to do than to answer this for every event.

@@ -69,7 +69,7 @@ class Workload:
         async with asyncio.TaskGroup() as group:
             for work in (
                 *[self._send] * 6, *[self._send_as_session] * 4, *[self._send_by_tool] * 3,
-                *[self._delegate] * 2, *[self._prompt] * 2, self._steer, self._create,
+                *[self._delegate] * 2, self._prompt, self._steer, self._create,
                 self._compact_mail, self._compact_history,
             ):  # fmt: skip
                 group.create_task(self._again(work, daemon))
@@ -138,10 +138,11 @@ class Workload:
         text = self._text("work")
         turn = await daemon.prompt(self._two()[0], text, mode=mode)
         self._promised(self.ledger.lines, turn, text)
+        # Each leads to a dozen messages: more of them would only make the end longer.
+        await asyncio.sleep(0.1)
 
     async def _steer(self, daemon: RunningDaemon) -> None:
         await self._prompt(daemon, "steer")
-        await asyncio.sleep(0.02)
 
     async def _create(self, daemon: RunningDaemon) -> None:
         if len(self._wanted) >= MAX_SESSIONS:
