@@ -106,6 +106,46 @@ async def test_a_blocked_loop_is_noticed_and_stopped_all_the_same(
         assert await daemon.gone() == 143
 
 
+async def test_a_turn_that_crashes_its_session_is_given_up(
+    start: StartRude, model: ScriptedModel
+) -> None:
+    """R08: three crashes park it, and the creator of its task is told; a restart drops the turn.
+
+    The same turn never crashes it again, the session works, and nothing was said twice.
+    """
+    daemon = await start("boss", "ending", boss={"a2a": {"wakeOnMessage": False}})
+    task = await daemon.tool("boss", "delegate_task_async", target_session="ending", task="crash")
+    parked = await daemon.until(lambda e: e.get("code") == "session_failed")
+    assert parked["session"] == "ending"
+    ended = await daemon.task(task["taskId"])
+    assert (ended["status"], ended["reason"]) == ("failed", "session_failed")
+    (verdict,) = await daemon.verdicts(task["taskId"], "boss")
+    assert "it crashes when its turn ends" in verdict["content"]
+    asked = len(model.of("ending"))
+    assert asked == 1
+    restarted = await daemon.post("/api/sessions/ending/restart")
+    assert restarted["failed"] is None
+    assert await daemon.say("ending", "are you well?") == "ok"
+    assert len(model.of("ending")) == asked + 1
+    await daemon.idle()
+    statuses = [s["status"] for s in (await daemon.get("/api/sessions"))["items"]]
+    assert statuses == ["idle", "idle"]
+
+
+async def test_a_session_that_runs_can_be_restarted(start: StartRude, model: ScriptedModel) -> None:
+    """Its turn is cut off and goes on from the transcript; what waited, waits again."""
+    gate = model.hold("a")
+    daemon = await start("a")
+    turn = await daemon.prompt("a", "one")
+    second = await daemon.prompt("a", "two")
+    await gate.reached()
+    gate.open()
+    model.script("a", [say("first"), say("second")])
+    await daemon.post("/api/sessions/a/restart")
+    assert {await daemon.ended(turn), await daemon.ended(second)} <= {"ok", "first", "second"}
+    assert (await daemon.get("/api/sessions/a"))["status"] in ("idle", "busy")
+
+
 async def test_nothing_is_without_an_owner(start: StartRude, model: ScriptedModel) -> None:
     """F34: in a storm of collections no task is destroyed, and no failure goes unheard."""
     sessions = [f"s{number}" for number in range(4)]

@@ -108,12 +108,20 @@ class Supervisor:
             except BaseException as error:
                 if isinstance(error, asyncio.CancelledError) and _asked_to_end():
                     raise
-                log.error("%s crashed: %s", name, error, exc_info=error)
+                cause = _cause(error)
+                log.error("%s crashed: %s", name, cause, exc_info=error)
                 crashes.append(time.monotonic())
                 if len(crashes) == RESTARTS and crashes[-1] - crashes[0] < WITHIN_SECONDS:
-                    failed(f"{type(error).__name__}: {error}")
+                    failed(f"{type(cause).__name__}: {cause}")
                     return
                 await asyncio.sleep(pause_after(len(crashes)))
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What a group of one error is about."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 def _asked_to_end() -> bool:

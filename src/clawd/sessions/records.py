@@ -40,7 +40,7 @@ class Line(
 class TurnRecord(Line, frozen=True, tag="turn", kw_only=True):
     """A turn: accepted, started, and how it ended.
 
-    ``attempt`` counts its starts, ``crashes`` those that the daemon did not survive.
+    ``attempt`` counts its starts, ``crashes`` those that daemon or session did not survive.
     """
 
     trigger: Trigger

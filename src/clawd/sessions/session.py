@@ -149,6 +149,7 @@ class Session:
 
     async def run(self) -> None:
         """Serve the inbox until cancelled; goes on with the turns that a crash left open."""
+        self.transcript.count_crashes()
         if not self.transcript.conversation:
             await self.transcript.begin()
         for turn in self.transcript.turns.values():

@@ -62,13 +62,16 @@ class Transcript:
         loaded = self._log.load()
         for record in _restored(loaded.records.values()):
             self._fold(record)
-        for turn in self.turns.values():
+        self.count_crashes()
+        return [str(problem) for problem in loaded.problems]
+
+    def count_crashes(self) -> None:
+        """Before any turn runs: one that is running was ended by nobody, but by a crash."""
+        for turn in list(self.turns.values()):
             if turn.status == "running":
-                # Nobody ended it: the daemon died while it ran.
                 self.turns[turn.id] = msgspec.structs.replace(
                     turn, status="waiting", crashes=turn.crashes + 1
                 )
-        return [str(problem) for problem in loaded.problems]
 
     def let_go(self) -> None:
         """Keep no messages in memory, unless a turn is to go on: most sessions sleep."""

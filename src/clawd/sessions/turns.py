@@ -154,7 +154,8 @@ class TurnRunner:
     def _refused(self, turn: TurnRecord) -> Refused | None:
         """Why this turn may not start: it was started too often, or a bound forbids it."""
         if turn.crashes >= MAX_STARTS:
-            return Refused("attempts", f"the daemon died {turn.crashes} times while this turn ran")
+            text = f"daemon or session died {turn.crashes} times while this turn ran"
+            return Refused("attempts", text)
         if turn.attempt:
             return None
         try:

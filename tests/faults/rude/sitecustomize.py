@@ -14,17 +14,20 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 if sys.argv[-4:-2] == ["daemon", "run"] or "daemon" in sys.orig_argv:
     from clawd.agent.tool import Answer, Tool, Toolset, bind, tool
     from clawd.bus.port import Envelope
     from clawd.comms.caller import Caller
+    from clawd.sessions.ending import TurnEnding
     from clawd.sessions.intake import Intake
     from clawd.sessions.records import TurnRecord
     from clawd.sessions.turns import TurnRunner
 
     _toolset = TurnRunner.toolset
     _turn_for = Intake.turn_for
+    _settle = TurnEnding.settle
 
     class RudeTools:
         """Tools as nobody should write them."""
@@ -103,6 +106,13 @@ if sys.argv[-4:-2] == ["daemon", "run"] or "daemon" in sys.orig_argv:
             raise RuntimeError("it crashes whatever it is given")
         return await _turn_for(self, envelope)
 
+    async def settle(self: TurnEnding, turn: TurnRecord, *outcome: Any) -> None:
+        """Crash the session ``ending`` when a turn of it ends."""
+        if self._settings().id == "ending" and "crash" in str(self._transcript.of_turn(turn.id)):
+            raise RuntimeError("it crashes when its turn ends")
+        await _settle(self, turn, *outcome)
+
+    TurnEnding.settle = settle  # type: ignore[method-assign,assignment]
     TurnRunner.toolset = toolset  # type: ignore[method-assign]
     Intake.turn_for = turn_for  # type: ignore[method-assign]
 
