@@ -92,6 +92,7 @@ class Assignments:
         deadline_seconds: float | None = None,
         depends_on: tuple[str, ...] = (),
         retry_of: str | None = None,
+        idempotency_key: str | None = None,
     ) -> AsyncTask:
         """Give a session a task; durable when this returns, the work happens later."""
         limits = self._limits(caller.session)
@@ -130,6 +131,7 @@ class Assignments:
             deadline=timestamp(time.time() + deadline_seconds) if deadline_seconds else None,
             parent_task=parent.id if parent is not None and not parent.final else None,
             retry_of=retry_of,
+            idempotency_key=idempotency_key,
             lineage=msgspec.structs.replace(lineage, tasks=(*chain, to)),
         )
         await self.board.add(record)

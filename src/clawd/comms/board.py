@@ -84,6 +84,17 @@ class TaskBoard:
         )
         return coming + len(self.open_for(creator=creator, worker=worker))
 
+    def with_key(self, creator: str, key: str) -> AsyncTask | None:
+        """The task that this creator gave under this key, as long as it is listed."""
+        return next(
+            (
+                task
+                for task in self._tasks.values()
+                if task.idempotency_key == key and task.from_session == creator
+            ),
+            None,
+        )
+
     def children(self, parent: str) -> list[AsyncTask]:
         """The tasks that were made for this one."""
         return [self._tasks[task_id] for task_id in self._parts.get(parent, ())]

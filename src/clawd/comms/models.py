@@ -92,6 +92,7 @@ class AsyncTask(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True,
     reason: str | None = None
     verified: bool | None = None
     retry_of: str | None = None
+    idempotency_key: str | None = None
     sealed: str = ""
     cost: Usage | None = None
     lineage: Lineage | None = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+import asyncio
+from typing import Annotated, Any, get_args
 
 import msgspec
 from starlette.requests import Request
@@ -19,6 +20,7 @@ from clawd.ids import OPERATOR, seconds_of
 from clawd.lineage import begin
 
 MAX_WAIT_SECONDS = 3600.0
+_SAME_SECONDS = 1.0
 
 
 class Delegating(Fields):
@@ -31,6 +33,7 @@ class Delegating(Fields):
     priority: int = 5
     deadline_seconds: float | None = None
     depends_on: list[str] = msgspec.field(default_factory=list)
+    idempotency_key: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
 
 
 class Cancelling(Fields):
@@ -51,6 +54,7 @@ class TaskRoutes:
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self._keyed = asyncio.Lock()
 
     def routes(self) -> list[Route]:
         """The routes of this noun."""
@@ -88,13 +92,29 @@ class TaskRoutes:
         return one("task", self._shown([task])[0])
 
     async def delegate(self, request: Request) -> Response:
-        """Give a task; durable when the answer is sent."""
+        """Give a task; durable when the answer is sent. One with a key is given once."""
         body = await read_body(request, Delegating)
         check_priority(body.priority)
         caller = operator()
         if body.from_session != OPERATOR:
             caller = Caller(self._house.sessions.get(body.from_session).id, begin("operator"))
-        task = await self._house.comms.tasks.delegate(
+        if body.idempotency_key is None:
+            task = await self._given(caller, body)
+        else:
+            # One after another: of two that come at once, the second finds the first's.
+            async with self._keyed:
+                known = self._house.comms.board.with_key(caller.session, body.idempotency_key)
+                if known is not None and not _same(known, body):
+                    raise Refused(
+                        "idempotency_conflict",
+                        f"task {known.id} was given under this key, and is another one",
+                        hint="give every task a key of its own",
+                    )
+                task = known or await self._given(caller, body)
+        return one("task", public(task) | self._house.comms.standing(task.to_session), 201)
+
+    async def _given(self, caller: Caller, body: Delegating) -> AsyncTask:
+        return await self._house.comms.tasks.delegate(
             caller,
             body.to_session,
             body.task,
@@ -102,8 +122,8 @@ class TaskRoutes:
             priority=body.priority,
             deadline_seconds=body.deadline_seconds,
             depends_on=tuple(body.depends_on),
+            idempotency_key=body.idempotency_key,
         )
-        return one("task", public(task) | self._house.comms.standing(task.to_session), 201)
 
     async def cancel(self, request: Request) -> Response:
         """Take a task back."""
@@ -156,6 +176,20 @@ class TaskRoutes:
 
     def _task(self, request: Request) -> AsyncTask:
         return self._house.comms.board.get(request.path_params["id"])
+
+
+def _same(task: AsyncTask, body: Delegating) -> bool:
+    """Whether the task is what is asked for; the results that it depends on were put into it."""
+    context = dict(task.context or {})
+    if body.depends_on:
+        context.pop("dependencies", None)
+    given, asked = _time_given(task), body.deadline_seconds
+    return (
+        (task.to_session, task.task, task.priority, list(task.depends_on), context)
+        == (body.to_session, body.task, body.priority, body.depends_on, body.context or {})
+        and (given is None) == (asked is None)
+        and abs((given or 0.0) - (asked or 0.0)) < _SAME_SECONDS
+    )
 
 
 def _time_given(task: AsyncTask) -> float | None:

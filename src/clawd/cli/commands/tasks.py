@@ -173,6 +173,7 @@ def _context(text: str | None) -> JSON | None:
 @click.option("--priority", type=click.IntRange(0, 10), help="0 to 10; 5 if left out.")
 @click.option("--deadline", type=click.FloatRange(min=0), metavar="S", help="Fail after S seconds.")
 @click.option("--depends-on", multiple=True, metavar="TASK", help="Start when this one is done.")
+@click.option("--key", metavar="KEY", help="Asked again with the same key, it is given once.")
 @click.option("--wait", is_flag=True, help="Wait for the end; exit 8 when it is not a success.")
 @pass_invocation
 def delegate(
@@ -184,6 +185,7 @@ def delegate(
     priority: int | None,
     deadline: float | None,
     depends_on: tuple[str, ...],
+    key: str | None,
     wait: bool,
 ) -> int:
     """Give a session a task."""
@@ -195,8 +197,9 @@ def delegate(
         "priority": priority,
         "deadlineSeconds": deadline,
         "dependsOn": list(depends_on) or None,
+        "idempotencyKey": key,
     }
-    body = {key: value for key, value in wanted.items() if value is not None}
+    body = {name: value for name, value in wanted.items() if value is not None}
     sessions = "/api/sessions"
     others = [(sessions, sender or session), *((_AT, task) for task in depends_on)]
     with naming_the_nearest(invocation.client, sessions, session, *others):
