@@ -155,6 +155,29 @@ async def test_a_parent_waits_for_its_children_over_a_kill(
     gate.open()
 
 
+async def test_a_part_whose_verdict_is_not_told_yet_is_waited_for(
+    start: Start, model: ScriptedModel
+) -> None:
+    """Dying between a part's end and telling it: the whole goes on with it, not from the start."""
+    gate = model.hold("helper")
+    daemon = await start("boss", "lead", "helper")
+    model.script("lead", [call("delegate_task_async", target_session="helper", task="part")])
+    model.script("lead", [say("I wait"), say("put together")])
+    task = await daemon.tool("boss", "delegate_task_async", target_session="lead", task="the whole")
+    await gate.reached()
+    await daemon.idle("lead")
+    await daemon.kill()
+    part = next(t for t in latest(board(daemon)) if t["toSession"] == "helper")
+    over = part | {"status": "completed", "result": "r", "completedAt": ago(0)}
+    rewrite(board(daemon), [*lines_of(board(daemon)), over])
+    await daemon.start()
+    ended = await daemon.task(task["taskId"])
+    assert (ended["status"], ended["result"], ended["attempt"]) == ("completed", "put together", 1)
+    history = lines_of(daemon.home / "workspaces/lead/history.jsonl")
+    assert len([line for line in history if "the whole" in str(line.get("message", ""))]) == 1
+    gate.open()
+
+
 async def test_children_of_a_parent_that_ended_are_cancelled_after_a_kill(
     start: Start, model: ScriptedModel
 ) -> None:

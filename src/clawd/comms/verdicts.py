@@ -74,8 +74,16 @@ class Verdicts:
         return parent
 
     def awaited(self, task: AsyncTask) -> bool:
-        """Whether tasks made for this one are open, or their verdicts not yet read."""
-        return bool(self._board.open_for(parent=task.id) or self._unread(task))
+        """Whether tasks made for this one are open, or their verdicts not yet told or read."""
+        parts = self._board.children(task.id)
+        if any(not part.final for part in parts):
+            return True
+        if not parts or self._directory.get(task.to_session) is None:
+            return False
+        box = self._post.box(task.to_session)
+        # A verdict is on disk a moment after its task has ended, and is kept as long as that.
+        told = (box.get(_message_id(part)) for part in parts)
+        return any(message is None or message.waits for message in told)
 
     def wake(self, task: AsyncTask) -> None:
         """Put the unread verdicts that continue this task on the bus again."""
