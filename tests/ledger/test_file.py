@@ -69,6 +69,18 @@ async def test_a_call_that_was_cut_off_is_spent_in_full(books: Books) -> None:
     assert kept.tokens == 1500
 
 
+async def test_a_disk_that_refuses_does_not_stop_the_start(books: Books) -> None:
+    """What was cut off counts in full whether or not it can be settled now."""
+    books.house = Limits(max_tokens_per_trace=5000)
+    await books.ledger.reserve(Account("a", "t-1", "u"), PRICED, asking(500))
+    await books.writer.close()
+    ledger = books.open()
+    await ledger.resume()
+    purse = ledger.totals.trace("t-1")
+    assert purse is not None
+    assert purse.tokens == 1500
+
+
 async def test_a_call_that_never_began_costs_nothing(books: Books) -> None:
     """What a limit had held back is free again, also after a restart."""
     books.house = Limits(max_tokens_per_trace=5000)

@@ -115,10 +115,15 @@ class Ledger:
     async def resume(self) -> None:
         """After a start: what the last daemon did not settle is spent, as far as anyone knows."""
         cut_off = [msgspec.structs.replace(r, state="settled") for r in self._open.values()]
-        await self._log.append(*cut_off)
         self._open.clear()
-        if cut_off:
-            self._telling.cut_off(cut_off)
+        try:
+            await self._log.append(*cut_off)
+        except ClawdError as failure:
+            # They count all the same, now and after the next start, which tries again.
+            log.warning("calls that were cut off were not settled: %s", failure.message)
+        else:
+            if cut_off:
+                self._telling.cut_off(cut_off)
         await self.sweep()
 
     async def reserve(self, account: Account, source: Source, request: ChatRequest) -> Hold:

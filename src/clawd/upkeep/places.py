@@ -20,6 +20,7 @@ from clawd.config.last_good import load_last_good
 from clawd.config.loader import check, load
 from clawd.config.schema import Config
 from clawd.ids import OPERATOR
+from clawd.ledger.records import UsageRecord
 from clawd.sessions import records
 from clawd.sessions.registry import SessionRecord
 from clawd.sessions.transcript import FILE_NAME as TRANSCRIPT
@@ -39,7 +40,7 @@ IN_STATE: Mapping[str, tuple[str, Any]] = {
     "sessions.jsonl": ("sessions", SessionRecord),
     NOTICES: ("notices", KeptNotice),
     "notices.jsonl": ("notices", AnyRecord),
-    "usage.jsonl": ("usage", AnyRecord),
+    "usage.jsonl": ("usage", UsageRecord),
 }
 """The logs in ``state/``: what each is, and the kind of its records."""
 
