@@ -88,7 +88,7 @@ def dicts(count: int) -> list[list[dict[str, str]]]:
 def grown(kind: str, argument: str) -> float:
     """KB by which a process of its own grew."""
     command = [sys.executable, str(HERE / "memory.py"), "--grow", kind, argument]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=120)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=600)
     return float(done.stdout)
 
 

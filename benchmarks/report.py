@@ -48,7 +48,7 @@ def peers(*arguments: str) -> Any:
     if not python:
         return None
     command = [python, str(HERE / "peers.py"), *arguments]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=600)
     if done.returncode:
         print(f"\n{arguments[0]} of the peers failed: {done.stderr[-400:]}\n", file=sys.stderr)
         return None

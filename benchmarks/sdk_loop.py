@@ -31,7 +31,10 @@ class SdkLoop:
     """One client for all; each session is a list of messages."""
 
     def __init__(self, url: str) -> None:
-        self._client: Any = openai.AsyncOpenAI(base_url=url, api_key="sk-0123456789abcdef")
+        # Its own limit of five seconds for a connection fails with a thousand sessions at once.
+        self._client: Any = openai.AsyncOpenAI(
+            base_url=url, api_key="sk-0123456789abcdef", timeout=300
+        )
         self._histories: dict[str, list[Any]] = {}
 
     def remember(self, session: str, messages: list[Any]) -> None:

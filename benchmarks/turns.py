@@ -131,7 +131,7 @@ async def theirs(url: str) -> Costs:
 def run_side(side: str, url: str, folder: str) -> Costs:
     """Measure one side in a process of its own."""
     command = [sys.executable, str(HERE / "turns.py"), "--side", side, url, folder]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=240)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=600)
     found: Costs = json.loads(done.stdout)
     return found
 
