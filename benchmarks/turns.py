@@ -23,9 +23,13 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from report import endpoint, peers, point, processors, ratio, size, table
 from sdk_loop import SdkLoop
+
+if TYPE_CHECKING:
+    from house import House
 
 HERE = Path(__file__).parent
 ROUNDS = size(3, 1)
@@ -64,7 +68,7 @@ CASES = {
 
 
 async def measure(turn: Turn, models: dict[str, str]) -> Costs:
-    """What a turn of each case costs. ``turn`` takes a session and its model."""
+    """What a turn of each of these cases costs. ``turn`` takes a session and its model."""
 
     async def some(session: str, model: str, turns: int) -> None:
         for _ in range(turns):
@@ -74,7 +78,8 @@ async def measure(turn: Turn, models: dict[str, str]) -> Costs:
     found = {}
     for name, model in models.items():
         await some(f"warm-{name}", model, 10)
-    for case, what in CASES.items():
+    for case in models:
+        what = CASES[case]
         names = [f"{case}-{number}" for number in range(what.sessions)]
         gc.collect()
         cpu, wall = time.process_time(), time.perf_counter()
@@ -100,20 +105,32 @@ def models_of(side: str) -> dict[str, str]:
     }
 
 
+def asking(house: House) -> Turn:
+    """A turn of a session of this daemon."""
+
+    async def turn(session: str, _: str) -> str:
+        return await house.turn(session, "Please do the thing.")
+
+    return turn
+
+
 async def ours(url: str, folder: Path) -> Costs:
     """The clawd side."""
     from house import make_home, running  # noqa: PLC0415 - the other side does without
 
-    models = models_of("clawd")
-    sessions = {f"warm-{case}": model for case, model in models.items()}
-    for case, what in CASES.items():
-        sessions |= {f"{case}-{number}": models[case] for number in range(what.sessions)}
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".turns-benchmark-") as home:
-        make_home(Path(home), url, sessions)
-        async with running(Path(home)) as house:
-            return await measure(
-                lambda session, _: house.turn(session, "Please do the thing."), models
-            )
+    found: Costs = {}
+    every = models_of("clawd")
+    thousand = {"thousand": every.pop("thousand")}
+    # The many have a home of their own: the others' daemon has not to look after them.
+    for models in (every, thousand):
+        sessions = {f"warm-{case}": model for case, model in models.items()}
+        for case, model in models.items():
+            sessions |= {f"{case}-{number}": model for number in range(CASES[case].sessions)}
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".turns-benchmark-") as home:
+            make_home(Path(home), url, sessions)
+            async with running(Path(home)) as house:
+                found |= await measure(asking(house), models)
+    return found
 
 
 async def theirs(url: str) -> Costs:
