@@ -126,7 +126,7 @@ async def test_midnight_opens_a_new_purse(books: Books) -> None:
     books.open(Days(lambda: books.time, berlin))
     books.house = Limits(max_tokens_per_day=2000)
     late = await books.ledger.reserve(Account("a", "t-1", "u"), PRICED, asking(1))
-    await spend(books, Account("a", "t-1", "u", own=True), Usage(1500, 0))
+    await spend(books, Account("a", "t-1", "u", own=True), Usage(1900, 0))
     with pytest.raises(GuardRefused):
         await spend(books, Account("a", "t-1", "u"), Usage(1, 0))
     books.time += 60
@@ -136,7 +136,7 @@ async def test_midnight_opens_a_new_purse(books: Books) -> None:
     assert bound.purse.tokens == 100
     items, _ = summed(await books.ledger.records(), "day", "")
     assert [(i["day"], i["inputTokens"]) for i in items] == [
-        ("2026-10-24", 1900),
+        ("2026-10-24", 2300),
         ("2026-10-25", 100),
     ]
 

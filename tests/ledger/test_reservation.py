@@ -92,10 +92,31 @@ async def test_a_limit_on_cost_bounds_the_answer_too(books: Books) -> None:
     books.house = Limits(max_cost_per_day=0.01)
     hold = await books.ledger.reserve(Account("a", "t-1", "u"), PRICED, asking(1000))
     assert hold.answer == 800
+    books.ledger.settle(hold, Usage(1000, 600, cost=0.008))
     error = await refusal(books.ledger, Account("b", "t-2", "u"), asking(1000))
     assert (error.code, error.facts["scope"]) == ("guard_cost_per_day", "the daemon, today")
-    books.ledger.settle(hold, Usage(1000, 0, cost=0.002))
-    assert (await books.ledger.reserve(Account("b", "t-2", "u"), PRICED, asking(1000))).answer
+    assert "$0.0020 remain" in error.message
+
+
+async def test_what_is_held_for_a_running_call_is_waited_for(books: Books) -> None:
+    """A call is refused for what is spent, not for what another may yet spend."""
+    books.house = Limits(max_tokens_per_day=6000)
+    first = await books.ledger.reserve(Account("a", "t-1", "u"), FREE, asking(1500))
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        second = group.create_task(
+            books.ledger.reserve(Account("b", "t-2", "u"), FREE, asking(1500))
+        )
+        await asyncio.sleep(0)
+        assert not second.done()
+        books.ledger.settle(first, Usage(1500, 10))
+    assert second.result().answer == 6000 - 1510 - 1500
+    third = asyncio.timeout(0.05)
+    with pytest.raises(TimeoutError):
+        async with third:
+            await books.ledger.reserve(Account("c", "t-3", "u"), FREE, asking(1500))
+    books.ledger.settle(second.result(), Usage(1500, 2900))
+    error = await refusal(books.ledger, Account("c", "t-3", "u"), asking(1500))
+    assert error.facts["value"] == 5910
 
 
 async def test_what_costs_nothing_passes_a_limit_on_cost(books: Books) -> None:

@@ -88,13 +88,17 @@ def unbounded(account: Account, own: Limits, pays: Limits, house: Limits) -> boo
     return True
 
 
-def answer_room(bound: Bound, tokens: int, price: Price | None) -> float:
-    """How many tokens of answer the limit leaves to a call that sends so many; may be negative."""
+def answer_room(bound: Bound, tokens: int, price: Price | None, *, held: bool = True) -> float:
+    """How many tokens of answer the limit leaves to a call that sends so many; may be negative.
+
+    Without ``held`` as if no other call ran.
+    """
+    remaining = bound.remaining if held else bound.limit - bound.purse.spent(bound.unit)
     if bound.unit == "tokens":
-        return bound.remaining - tokens
+        return remaining - tokens
     if price is None:
         return float("inf")  # whoever has no price is refused before, or costs nothing
-    left = bound.remaining * _MILLION - tokens * price.input
+    left = remaining * _MILLION - tokens * price.input
     if price.output > 0:
         return left / price.output + 1e-6
     return float("inf") if left >= 0 else -1.0
@@ -119,6 +123,19 @@ def refused(bound: Bound, session: str, tokens: int, answer: int, cost: float) -
     limit = int(bound.limit) if bound.unit == "tokens" else bound.limit
     return GuardRefused(
         f"guard_{bound.name}", text, limit=limit, value=value, scope=bound.scope, hint=bound.hint
+    )
+
+
+def unpriced(bound: Bound, template: str, model: str) -> GuardRefused:
+    """The error for a call whose cost nobody can count."""
+    return GuardRefused(
+        f"guard_{bound.name}",
+        f"{bound.scope}: {bound.amount(bound.limit)} is the limit, and the price of "
+        f"'{model}' of '{template}' is not known, so that it cannot be kept",
+        limit=bound.limit,
+        value=round(bound.purse.cost, 9),
+        scope=bound.scope,
+        hint=f"add providerTemplates.{template}.prices to config.json",
     )
 
 

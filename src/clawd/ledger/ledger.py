@@ -31,6 +31,7 @@ from clawd.ledger.bounds import (
     price_of,
     refused,
     unbounded,
+    unpriced,
 )
 from clawd.ledger.days import Days
 from clawd.ledger.purse import Bound, Purse
@@ -46,6 +47,8 @@ from clawd.storage.jsonl import Log
 from clawd.storage.writer import Writer
 
 FILE_NAME = "usage.jsonl"
+WAIT_SECONDS = 600.0
+"""How long a call waits for what is held for others; they end before, or are stopped."""
 SYNC_SECONDS = 1.0
 """A power cut may take the lines of about so long; a kill takes none, nor does either a hold."""
 
@@ -60,6 +63,14 @@ class Source:
     model: str
     price: Price | None = None
     free: bool = False
+
+
+class _Held(Exception):
+    """What a call needs is there, but held for calls that run; ``error`` if it stays so."""
+
+    def __init__(self, error: GuardRefused) -> None:
+        super().__init__(error.message)
+        self.error = error
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +110,7 @@ class Ledger:
         self._old = 0
         self._day = ""
         self._synced = -SYNC_SECONDS
+        self._freed = asyncio.Event()
 
     def load(self) -> list[str]:
         """Read the file (blocking); what was wrong with it, in words."""
@@ -129,10 +141,11 @@ class Ledger:
     async def reserve(self, account: Account, source: Source, request: ChatRequest) -> Hold:
         """Hold back what this call may use; ``GuardRefused`` when that is not there any more.
 
-        When it returns, a reservation that a limit asks for is on disk.
+        What is only held for calls that run is waited for. When it returns, a reservation that a
+        limit asks for is on disk.
         """
         await self._recall(account)
-        hold = self._hold(account, source, request)
+        hold = await self._once_free(account, source, request)
         if hold.bounds:
             try:
                 await self._log.append(hold.record)
@@ -146,7 +159,10 @@ class Ledger:
         held = hold.record
         for purse in hold.purses:
             purse.release(held.input_tokens + held.output_tokens, held.cost or 0.0)
-        if usage is None and not hold.bounds:
+        if hold.bounds:
+            self._freed.set()
+            self._freed = asyncio.Event()
+        elif usage is None:
             return
         before = [bound.purse.spent(bound.unit) for bound in hold.bounds]
         given = usage or Usage()
@@ -219,6 +235,20 @@ class Ledger:
         """The home's day."""
         return self._days.today()
 
+    async def _once_free(self, account: Account, source: Source, request: ChatRequest) -> Hold:
+        deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
+        while True:
+            freed = self._freed
+            try:
+                return self._hold(account, source, request)
+            except _Held as held:
+                error = held.error
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await freed.wait()
+            except TimeoutError:
+                raise error from None
+
     def _hold(self, account: Account, source: Source, request: ChatRequest) -> Hold:
         payer = self._payer(account.session)
         purses = self.totals.purses(account.trace, payer)
@@ -264,7 +294,7 @@ class Ledger:
         binding = [bound for bound in found if bound.strict or not account.own]
         for bound in binding:
             if bound.unit == "USD" and source.price is None and not source.free:
-                raise _unpriced(bound, source)
+                raise unpriced(bound, source.template, source.model)
         if not binding:
             return longest
         rooms = [answer_room(bound, tokens, source.price) for bound in binding]
@@ -272,7 +302,9 @@ class Ledger:
         if room < min(longest, SHORTEST_ANSWER):
             tightest = binding[rooms.index(room)]
             cost = price_of(tokens, longest, source.price)
-            raise refused(tightest, account.session, tokens, longest, cost)
+            error = refused(tightest, account.session, tokens, longest, cost)
+            alone = min(answer_room(bound, tokens, source.price, held=False) for bound in binding)
+            raise error if alone < min(longest, SHORTEST_ANSWER) else _Held(error)
         return int(min(longest, room))
 
     def _bounds(
@@ -309,15 +341,3 @@ def tokens_sent(request: ChatRequest) -> int:
         return request.tokens
     tools = estimate(msgspec.json.encode(request.tools).decode()) if request.tools else 0
     return tools + sum(map(tokens_of, request.messages))
-
-
-def _unpriced(bound: Bound, source: Source) -> GuardRefused:
-    return GuardRefused(
-        f"guard_{bound.name}",
-        f"{bound.scope}: {bound.amount(bound.limit)} is the limit, and the price of "
-        f"'{source.model}' of '{source.template}' is not known, so that it cannot be kept",
-        limit=bound.limit,
-        value=round(bound.purse.cost, 9),
-        scope=bound.scope,
-        hint=f"add providerTemplates.{source.template}.prices to config.json",
-    )
