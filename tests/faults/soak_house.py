@@ -126,6 +126,8 @@ def _inside(thing: Any, path: str) -> list[tuple[Any, str]]:
 BOUNDED = (
     "objects",  # all of them together: what is looked at one by one, and what is below
     "asyncio.events.TimerHandle",  # cancelled ones stay in asyncio's heap for a while
+    "clawd.ledger.purse.Purse",  # of the newest 20,000 traces, and of who paid today
+    "clawd.ledger.totals.Sum",  # of the newest 20,000 tasks, and of each session that ever paid
     "clawd.daemon.notices.Kept",  # the newest, for whoever asks what happened
     "clawd.comms.traces.Trace",  # the newest 10,000 are remembered
 )

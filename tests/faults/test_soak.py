@@ -21,6 +21,8 @@ ELSEWHERE = (
     ".guards.autonomous.",
     # An id that stood in config.json is no secret from then on.
     ".redactor._names",
+    # What it used was used, and counts on.
+    "ledger.",
     # A line or two for the next prompt of those who could see the session.
     "._news",
 )
