@@ -38,6 +38,10 @@ JSON = dict[str, Any]
 QUIET_SECONDS = 240.0
 """How long the sessions get to finish what is open when nothing goes wrong any more."""
 
+TRACES = 10_500
+"""More than the daemon remembers: what grows after that is more than it should."""
+FILL_FROM = 180.0
+"""Seconds from which a night is long enough to have its memory watched."""
 NOT_WOKEN = (SINK, "operator")
 """Those who read their mail by themselves."""
 
@@ -138,6 +142,8 @@ class Night:
                 if code or time.monotonic() - began > 10:
                     self.ledger.broken.append(f"SIGTERM: exit {code} after 10 s or more")
             await self._start(daemon, operator)
+        if self.seconds >= FILL_FROM:
+            await operator.fill(TRACES)
         await asyncio.sleep(max(0.0, self.began + self.seconds - time.monotonic()))
 
     async def _watch(self, daemon: RunningDaemon, operator: Operator) -> None:

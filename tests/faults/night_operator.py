@@ -129,6 +129,18 @@ class Operator:
             with suppress(ApiError):
                 await self.daemon.post(f"/api/sessions/{session}/reset")
 
+    async def fill(self, traces: int) -> None:
+        """Open so many traces, with messages to one that reads its mail by itself."""
+        for _ in range(traces // 100):
+            with suppress(ApiError):
+                for _ in range(4):
+                    sends = (
+                        self.daemon.post("/api/messages", to=SINK, content="a trace")
+                        for _ in range(25)
+                    )
+                    await asyncio.gather(*sends)
+            await self.daemon.post("/api/messages/read", session=SINK)
+
     def config(self, *, guest: bool) -> JSON:
         """The configuration of this edition."""
         return house(*self._urls, guest=guest, edition=self._edition)
