@@ -34,7 +34,7 @@ FLAKY = {*WORKERS[8:], *FRAIL[:4], *BACKED}
 """Those whose endpoint fails in every way at random."""
 
 BUDGETED = "work1"
-DAY_TOKENS = 60_000
+DAY_TOKENS = 12_000
 """What ``BUDGETED`` may use in a day; each of its model calls takes 110 by its endpoint's count."""
 
 LOG_BYTES = 1024 * 1024
