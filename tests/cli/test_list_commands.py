@@ -198,6 +198,7 @@ def test_providers(shared: Home) -> None:
     ended = shared.run("providers", "test", "openai")
     assert ended.returncode == 6
     assert "OPENAI_API_KEY" in ended.stdout
+    assert "openai: Set OPENAI_API_KEY in the daemon's environment" in ended.stderr
     assert shared.run("providers", "test", "ofline").returncode == 5
     found = [item["id"] for item in shared.json("providers", "detect")["items"]]
     assert found[-1] == "offline"

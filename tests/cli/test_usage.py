@@ -107,3 +107,13 @@ def test_a_purse_too_small_for_the_first_call(home: Home, silent_port: int) -> N
     assert "$0.0010 remain" in ended.stderr
     used = home.json("usage", "--by", "session")["items"]
     assert [item["session"] for item in used] == ["operator"], "init's one call, and no other"
+
+
+def test_one_call_is_one(home: Home) -> None:
+    """A single call of the day is no "1 calls"."""
+    state = home.path / "state"
+    state.mkdir(mode=0o700, exist_ok=True)
+    (state / "usage.jsonl").write_text(json.dumps(call(1, 0, "default")) + "\n")
+    (home.path / "config.json").write_text('{"sessions": {"default": {}}}')
+    home.run("start")
+    assert home.run("status").stdout.count("today: 1.1k tokens · 1 call\n") == 1

@@ -31,3 +31,13 @@ def test_every_page_can_be_found() -> None:
     for page in (ROOT / "docs").rglob("*.md"):
         name = str(page.relative_to(ROOT / "docs"))
         assert name == "README.md" or f"({name})" in index, f"docs/README.md does not name {name}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_table_has_its_head(document: Path) -> None:
+    """A blank line within a table makes text of the rows after it."""
+    text = re.sub(r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for block in re.split(r"\n[ \t]*\n", text):
+        rows = block.strip("\n").split("\n")
+        if rows[0].startswith("|"):
+            assert re.fullmatch(r"[|\s:-]+", "".join(rows[1:2])), rows[0]

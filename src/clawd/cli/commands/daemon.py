@@ -123,9 +123,10 @@ def _show_usage(out: Output, usage: JSON) -> None:
         about = "~" if today["estimatedTokens"] else ""
         tokens = count(today["inputTokens"] + today["outputTokens"])
         cost = spent({"cost": today["cost"], "estimated": today["estimatedCost"]})
+        calls = f"{today['calls']} call{'s' if today['calls'] > 1 else ''}"
         out.line(
             ("  today: ", "dim"),
-            f"{about}{tokens} tokens{f' · {cost}' if cost else ''} · {today['calls']} calls",
+            f"{about}{tokens} tokens{f' · {cost}' if cost else ''} · {calls}",
         )
     for limit in usage.get("limits") or []:
         if limit["near"]:

@@ -63,12 +63,14 @@ def test(invocation: Invocation, provider: str | None) -> None:
             out.line(said, ("ok", "green"), f" {result['milliseconds']} ms")
         else:
             out.line(said, ("refused: ", "red"), why(result))
-    failed = [result["id"] for result in results if not result["ok"]]
+    failed = {result["id"]: mend(result) for result in results if not result["ok"]}
     if failed and out.as_json:
         raise SystemExit(ProviderError.exit_code)
     if failed:
         raise ProviderError(
-            "provider_refused", f"no answer from: {', '.join(failed)}", hint="see config.json"
+            "provider_refused",
+            f"no answer from: {', '.join(failed)}",
+            hint="; ".join(f"{name}: {hint}" for name, hint in failed.items()),
         )
 
 
@@ -95,6 +97,13 @@ def why(result: JSON) -> str:
     if isinstance(error, dict):
         return str(error.get("message") or error.get("error"))
     return str(error or "no answer")
+
+
+def mend(result: JSON) -> str:
+    """What to do about a provider's failed test."""
+    error = result.get("error")
+    hint = error.get("hint") if isinstance(error, dict) else None
+    return str(hint or "see its entry in config.json")
 
 
 @command("detect", "clawd providers detect", "clawd providers detect --json")
