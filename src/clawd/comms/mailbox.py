@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from clawd.comms.models import SessionMessage, blank
+from clawd.comms.sharing import Sharing
 from clawd.errors import StorageError
 from clawd.ids import OPERATOR
 from clawd.storage.jsonl import Loaded, Log
@@ -51,7 +52,7 @@ class Mailbox:
         """
         try:
             may_be()
-            loaded = self._log.load(check=self._foreign)
+            loaded = self._log.load(check=self._foreign, share=Sharing(self.owner).of)
         except StorageError as trouble:
             self._trouble = trouble
             raise

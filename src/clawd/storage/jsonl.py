@@ -18,7 +18,7 @@ from clawd.errors import ClawdError, Invalid, StorageError
 from clawd.storage.failures import check_length, storage_error
 from clawd.storage.lines import copy, lines_with, open_log, pieces
 from clawd.storage.mending import Problem, described, mend
-from clawd.storage.parsing import Check, Identified, Line, Parser, Record
+from clawd.storage.parsing import Check, Identified, Line, Parser, Record, Share
 from clawd.storage.resealing import Resealing
 from clawd.storage.sealing import Sealer
 from clawd.storage.writer import Writer
@@ -78,20 +78,24 @@ class Log(Generic[Record]):
         self._encoder = msgspec.json.Encoder()
         self._decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(kind)
 
-    def load(self, *, check: Check[Record] | None = None) -> Loaded[Record]:
+    def load(
+        self, *, check: Check[Record] | None = None, share: Share[Record] | None = None
+    ) -> Loaded[Record]:
         """Read everything; BLOCKS (call it from a thread, or at start). No file is an empty log.
 
         Damage is set aside, taken out of the file and told in ``problems``; everything else
-        loads. ``check`` may refuse a record with a reason, which is then damage as well.
+        loads. ``check`` may refuse a record with a reason, which is then damage as well; ``share``
+        sees those of each whole piece of the file.
         ``StorageError`` when the file cannot be read or is not a regular file, or when records
         are sealed with a key that is not there: then nothing was changed.
         """
         self._parser.check = check
         try:
-            loaded, damaged = self._read(mending=False)
+            loaded, damaged = self._read(mending=False, share=share)
             if damaged:
                 # Seen once more where no append can be half done, or half seen.
-                loaded, _ = self._writer.exclusively(self.path, lambda: self._read(mending=True))
+                again = partial(self._read, mending=True, share=share)
+                loaded, _ = self._writer.exclusively(self.path, again)
         except OSError as failure:
             raise storage_error(self.path, failure) from failure
         self._lines = loaded.lines
@@ -266,7 +270,9 @@ class Log(Generic[Record]):
         finally:
             os.close(descriptor)
 
-    def _read(self, *, mending: bool) -> tuple[Loaded[Record], list[Line[Record]]]:
+    def _read(
+        self, *, mending: bool, share: Share[Record] | None = None
+    ) -> tuple[Loaded[Record], list[Line[Record]]]:
         loaded: Loaded[Record] = Loaded()
         damaged: list[Line[Record]] = []
         descriptor = open_log(self.path)
@@ -276,6 +282,8 @@ class Log(Generic[Record]):
             number = 1
             for piece in pieces(descriptor, self._read_limit):
                 if (whole := self._parser.all(piece)) is not None:
+                    if share is not None:
+                        share(whole[1])
                     loaded.records.update(zip(*whole, strict=True))
                     loaded.lines += len(whole[0])
                     number += len(whole[0])

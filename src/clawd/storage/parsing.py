@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import UnionType
 from typing import Generic, Protocol, TypeVar
@@ -37,6 +37,8 @@ class Identified(Protocol):
 Record = TypeVar("Record", bound=Identified)
 Check = Callable[[Record], str | None]
 """The owner's own rule: why a record does not belong in this file, or ``None``."""
+Share = Callable[[Sequence[Record]], object]
+"""The owner's own thrift: lets equal parts of records that were read be the same object."""
 
 
 @dataclass(frozen=True, slots=True)
