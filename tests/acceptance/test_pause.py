@@ -224,3 +224,28 @@ async def test_compaction_is_a_model_call_too(start: Start, model: ScriptedModel
     with pytest.raises(ApiError, match="is paused"):
         await daemon.post("/api/sessions/a/compact")
     assert len(model.of("a")) == 2
+
+
+async def test_what_was_cut_off_costs_the_turn_what_the_ledger_says(
+    start: Start, model: ScriptedModel
+) -> None:
+    """Budgets: the turn and its trace count a call that was cut off just as ``usage`` does."""
+    model.script("a", [hang(), hang()])
+    daemon = await start("a")
+    turn = await daemon.prompt("a", "work")
+    await model.until(lambda: model.at_once["a"] == 1)
+    await daemon.post("/api/pause")
+    await suspended(daemon, turn)
+    await daemon.post("/api/resume")
+    await model.until(lambda: len(model.requests) == 2 and model.at_once["a"] == 1)
+    await daemon.post("/api/sessions/a/cancel")
+    await daemon.until(lambda e: e["event"] == "run_failed" and e["run_id"] == turn)
+    (used,) = (await daemon.get("/api/usage", by="trace"))["items"]
+    shown = await daemon.get(f"/api/traces/{turn}")
+    (listed,) = (await daemon.get("/api/traces"))["items"]
+    ended = daemon.named("run_failed")[0]
+    assert used["inputTokens"] > 0
+    for usage in (shown["usage"], shown["steps"][0]["usage"], listed["usage"], ended["usage"]):
+        assert (usage["inputTokens"], usage["estimated"]) == (used["inputTokens"], True)
+    reported = sum(e["usage"]["inputTokens"] for e in daemon.named("usage"))
+    assert reported == used["inputTokens"]

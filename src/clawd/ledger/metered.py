@@ -63,11 +63,17 @@ class Metered:
         except BaseException as error:
             if not settled:
                 settled = True
-                self._ledger.settle(hold, _known(hold, request, price, said, error))
+                self._lost(hold, request.model, _known(hold, request, price, said, error))
             raise
         finally:
             if not settled:
-                self._ledger.settle(hold, _known(hold, request, price, said, None))
+                self._lost(hold, request.model, _known(hold, request, price, said, None))
+
+    def _lost(self, hold: Hold, model: str, usage: Usage | None) -> None:
+        """Settle a call that gave no reply."""
+        self._ledger.settle(hold, usage)
+        if usage is not None and self._account.lost is not None:
+            self._account.lost(model, usage)
 
 
 def _known(

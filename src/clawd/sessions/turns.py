@@ -199,7 +199,8 @@ class TurnRunner:
             return Finished(said[-1].content or "")
         settings = self._settings()
         try:
-            chosen = await self._services.models.choose(settings, self._account(turn, caller))
+            account = self._account(turn, caller, run)
+            chosen = await self._services.models.choose(settings, account)
         except ClawdError as error:
             return Failed(error)
         prompt = await self._prompt()
@@ -216,20 +217,6 @@ class TurnRunner:
         run: Turn | None = None,
     ) -> TurnConversation:
         settings = self._settings()
-
-        def spent(usage: Usage) -> None:
-            if run is not None:
-                run.usage += usage
-            self._services.emit(
-                UsageReported(
-                    session=settings.id,
-                    trace=turn.lineage.trace,
-                    run_id=turn.id,
-                    model=chosen.name,
-                    usage=usage,
-                )
-            )
-
         context = settings.context
         return TurnConversation(
             self._transcript,
@@ -246,11 +233,27 @@ class TurnRunner:
             notice=lambda code, text: self._services.emit(
                 Notice(session=settings.id, trace=turn.lineage.trace, code=code, text=text)
             ),
-            spent=spent,
+            spent=partial(self._spent, turn, run, chosen.name),
             last=last,
         )
 
-    def _account(self, turn: TurnRecord, caller: Caller | None = None) -> Account:
+    def _spent(self, turn: TurnRecord, run: Turn | None, model: str, usage: Usage) -> None:
+        """A call that is not one of the conversation's replies: a summary, or one cut off."""
+        if run is not None:
+            run.usage += usage
+        self._services.emit(
+            UsageReported(
+                session=self._settings().id,
+                trace=turn.lineage.trace,
+                run_id=turn.id,
+                model=model,
+                usage=usage,
+            )
+        )
+
+    def _account(
+        self, turn: TurnRecord, caller: Caller | None = None, run: Turn | None = None
+    ) -> Account:
         """Who pays for the calls of this turn."""
         settings, lineage = self._settings(), turn.lineage
         asked = turn.trigger.kind == "message" and lineage.path[-1:] == (OPERATOR,)
@@ -262,6 +265,7 @@ class TurnRunner:
             settings.role,
             own=turn.trigger.kind == "user" or asked,
             budget=lineage.budget,
+            lost=partial(self._spent, turn, run),
         )
 
     async def compact(self) -> None:
