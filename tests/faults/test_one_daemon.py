@@ -48,8 +48,8 @@ async def test_one_daemon_whatever_became_of_the_one_before(
         median=f"{statistics.median(took):.2f} s",
         slowest=f"{max(took):.2f} s",
     )
-    # Nearly all of it is Python that starts: on an overloaded machine, most take longer.
-    assert min(took) < 1
+    # Nearly all of it is Python that starts: a neighbour may make a few of them late.
+    assert statistics.median(took) < 1
 
 
 async def second(home: Path) -> tuple[int | None, str]:

@@ -1,19 +1,13 @@
-"""The daemon as a process: its home, its loop, its signals, its exit code."""
+"""The daemon as a process: its home, what it keeps to itself, its exit code."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import os
 import sys
 import time
 from pathlib import Path
 
-from clawd.daemon.app import Daemon
-from clawd.daemon.hardening import keep_private, keep_secrets_off_stderr
-from clawd.daemon.reload import Configuration
-from clawd.daemon.stopping import Stopping
-from clawd.daemon.supervisor import run_to_its_end
+from clawd.daemon.hardening import keep_private
 from clawd.errors import ClawdError
 from clawd.storage.files import HomeLock, make_private_folder
 
@@ -35,35 +29,11 @@ def main(home: Path, log_to_stderr: bool) -> int:
         make_private_folder(home / "state")
         lock = HomeLock(home / "state" / "lock")
         lock.acquire()
-        configuration = Configuration(home)
-        keep_secrets_off_stderr(configuration.redactor)
-        configuration.load()
-        return _run(home, configuration, began)
+        # All of clawd is loaded by the one that has the home: a second is refused before that.
+        from clawd.daemon.serving import serve  # noqa: PLC0415
+
+        return serve(home, began)
     except ClawdError as error:
         hint = f"\n  {error.hint}" if error.hint else ""
         sys.stderr.write(f"clawd: {error.message}{hint}\n")
         return error.exit_code
-
-
-def _run(home: Path, configuration: Configuration, began: float) -> int:
-    with asyncio.Runner() as runner:
-        if not run_to_its_end(runner.get_loop(), _serve(home, configuration, began)):
-            # What ignored its cancellation would be waited for without end.
-            logging.shutdown()
-            os._exit(0)
-    return 0
-
-
-async def _serve(home: Path, configuration: Configuration, began: float) -> bool:
-    daemon = Daemon(home, configuration, began)
-    loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        if daemon.stopping.is_set():
-            # It was told to before, and still drains: now it is to hurry.
-            os._exit(143)
-        daemon.stop()
-
-    stopping = Stopping(lambda: loop.call_soon_threadsafe(stop))
-    daemon.ends_now = stopping.arm
-    return await daemon.run()
