@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,14 @@ def test_explain(shared: Home) -> None:
     ended = shared.run("explain", "default", "codr")
     assert (ended.returncode, "did you mean coder?" in ended.stderr) == (5, True)
     assert shared.run("explain", "codr", "default").returncode == 5
+
+
+def test_explain_where_it_is_narrow(shared: Home) -> None:
+    """No reason is cut: it is what the question was about."""
+    environment = {**shared.environment, "COLUMNS": "46"}
+    shown = replace(shared, environment=environment).run("explain", "default", "coder").stdout
+    assert shown.count("by default, within an organization") == 6
+    assert "…" not in shown
 
 
 def test_sessions(shared: Home) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from clawd.cli.invocation import Invocation, command, pass_invocation
@@ -30,12 +32,26 @@ def explain(invocation: Invocation, a: str, b: str) -> None:
         (each["right"], "yes" if each["allowed"] else "no", each["why"], _place(each))
         for each in found["rights"]
     ]
-    out.table((f"{a} → {b}", "may", "because", "where"), rows, flexible=2)
+    titles = (f"{a} → {b}", "may", "because", "where")
+    if out.plain or _fits(out.columns, titles, rows):
+        out.table(titles, rows)
+    else:
+        out.line((titles[0].upper(), "dim"))
+        for right, may, why, where in rows:
+            out.line(f"{right:<10}{may:<5}{why}")
+            if where:
+                out.line((f"{'':15}{where}", "dim"))
     for limit in found["limits"]:
         if limit["value"] >= NEAR * limit["of"]:
             text = f"{limit['limit']} of {limit['session']}: {limit['value']} of {limit['of']}"
             out.line((text, "yellow"))
     out.line((f"the other way: clawd explain {b} {a}", "dim"))
+
+
+def _fits(columns: int | None, titles: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether no cell would be cut: each of them is what the question was about."""
+    rooms = (max(map(len, cells)) for cells in zip(titles, *rows, strict=True))
+    return columns is None or sum(rooms) + 2 * (len(titles) - 1) <= columns
 
 
 def _place(each: dict[str, object]) -> str:
