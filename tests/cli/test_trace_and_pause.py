@@ -53,7 +53,7 @@ def test_a_step_says_who_what_how_it_ended_and_what_it_cost() -> None:
     )  # fmt: skip
     (row,) = rows([failed])
     text = "".join(part for part, _ in told(row, plain=False))
-    assert text == ('   0.0s  ● a you: "hi there" failed (provider_busy) 1m 1.2k/30 ~$0.02')
+    assert text == ('   0.0s  ● a you: "hi there" failed (provider_busy) 1m ~1.2k/30 ~$0.02')
 
 
 def test_trace_draws_what_was_done(home: Home) -> None:

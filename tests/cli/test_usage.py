@@ -78,6 +78,21 @@ def test_every_axis_has_its_document(spent: Home, by: str) -> None:
     assert since["total"]["cost"] == pytest.approx(0.9)
 
 
+def test_usage_by_trace_fits_80_columns(spent: Home) -> None:
+    """Ids are whole and in a row of their own; on a wide terminal the session and day are named."""
+    ids = [f"trace-{number:026}" for number in range(3)]
+    with (spent.path / "state" / "usage.jsonl").open("a") as file:
+        for at, trace in enumerate(ids):
+            line = call(10 + at, 0, "researcher", trace=trace, cost=12.5, estimated=True)
+            file.write(json.dumps(line | {"inputTokens": 123_456}) + "\n")
+    for columns, words in (("80", ()), ("150", (f"(researcher, {TODAY})",))):
+        spent.environment["COLUMNS"] = columns
+        lines = spent.run("usage", "--by", "trace").stdout.splitlines()
+        assert all(len(line) <= int(columns) for line in lines), lines
+        for trace in ids:
+            assert [all(w in line for w in words) for line in lines if trace in line] == [True]
+
+
 def test_usage_in_words(spent: Home) -> None:
     """--plain gives facts without bars; a day that is none is refused with 2."""
     plain = spent.run("usage", "--plain").stdout
@@ -117,3 +132,25 @@ def test_one_call_is_one(home: Home) -> None:
     (home.path / "config.json").write_text('{"sessions": {"default": {}}}')
     home.run("start")
     assert home.run("status").stdout.count("today: 1.1k tokens · 1 call\n") == 1
+
+
+def test_tasks_with_what_they_used_fit_80_columns(home: Home) -> None:
+    """An id takes 31 columns: of tokens and their price a narrow terminal shows the price."""
+    state = home.path / "state"
+    state.mkdir(mode=0o700, exist_ok=True)
+    task = {
+        "id": f"task-{7:026}", "fromSession": "default", "toSession": "researcher", "task": "look",
+        "status": "completed", "createdAt": f"{TODAY}T00:00:00.000Z",
+        "completedAt": f"{TODAY}T00:00:01.000Z", "result": "seen",
+    }  # fmt: skip
+    line = call(1, 0, "researcher", task=task["id"], cost=0.0301)
+    (state / "tasks.jsonl").write_text(json.dumps(task) + "\n")
+    (state / "usage.jsonl").write_text(json.dumps(line) + "\n")
+    (home.path / "config.json").write_text('{"sessions": {"default": {}, "researcher": {}}}')
+    home.run("start")
+    home.environment["COLUMNS"] = "80"
+    lines = home.run("tasks", "list").stdout.splitlines()
+    assert all(len(line) <= 80 for line in lines), lines
+    assert ("$0.03" in lines[-1], "tokens" in lines[-1]) == (True, False)
+    home.environment["COLUMNS"] = "150"
+    assert "1.1k tokens, $0.03" in home.run("tasks", "list").stdout

@@ -59,6 +59,11 @@ def count(number: float) -> str:
     return f"{number:.0f}"
 
 
+def about(usage: Mapping[str, Any] | None) -> str:
+    """The mark of an estimate, to stand before a number of tokens; "" where all is reported."""
+    return "~" if (usage or {}).get("estimated") else ""
+
+
 def money(amount: float | None) -> str:
     """An amount of USD, as in ``$0.06``; "" for nothing or unknown."""
     if not amount:
@@ -69,4 +74,4 @@ def money(amount: float | None) -> str:
 def spent(usage: Mapping[str, Any] | None) -> str:
     """What a usage cost, as in ``$0.06``, or ``~$0.06`` where some of it is estimated."""
     text = money((usage or {}).get("cost"))
-    return f"~{text}" if text and (usage or {}).get("estimated") else text
+    return about(usage) + text if text else ""

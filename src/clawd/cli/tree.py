@@ -8,7 +8,7 @@ from datetime import datetime
 
 from clawd.cli.clean import one_line
 from clawd.cli.output import JSON, Styled
-from clawd.cli.times import count, money, span
+from clawd.cli.times import about, count, span, spent
 
 _DEEPEST = 8
 _MARKS = {"turn": "●", "message": "✉", "task": "⚑", "session": "+", "refusal": "✗"}
@@ -86,9 +86,10 @@ def _end(step: JSON) -> list[Styled]:
     if step.get("kind") in ("turn", "task") and "seconds" in step:
         facts.append(span(step["seconds"]))
     if usage:
-        facts.append(f"{count(usage.get('inputTokens', 0))}/{count(usage.get('outputTokens', 0))}")
-    if usage.get("cost"):
-        facts.append(("~" if usage.get("estimated") else "") + money(usage["cost"]))
+        tokens = (count(usage.get(key, 0)) for key in ("inputTokens", "outputTokens"))
+        facts.append(about(usage) + "/".join(tokens))
+    if cost := spent(usage):
+        facts.append(cost)
     reason = error.get("error") or step.get("reason") or ""
     style = "green" if state in _GOOD else "red" if state in _BAD else "yellow"
     parts: list[Styled] = [(f" {state}", style)] if state else []

@@ -19,6 +19,7 @@ FINAL = frozenset({"completed", "failed", "cancelled"})
 ENDED_BADLY = 8
 WAIT_SECONDS = 3600.0
 _ONE_WAIT = 60.0
+_WIDE = 110
 
 _task = click.argument("task")
 
@@ -61,6 +62,7 @@ def list_(
     if not found["items"]:
         out.note("no tasks")
         return
+    narrow = out.columns is not None and out.columns < _WIDE
     out.table(
         ("id", "status", "from", "to", "age", "used", "task"),
         [
@@ -70,7 +72,8 @@ def list_(
                 item["fromSession"],
                 item["toSession"],
                 age(item.get("createdAt")),
-                used(item.get("cost")),
+                # Of tokens and their price a narrow terminal has room for one.
+                (narrow and spent(item.get("cost"))) or used(item.get("cost")),
                 item["task"],
             )
             for item in found["items"]

@@ -8,7 +8,7 @@ from clawd.cli.client import JSON
 from clawd.cli.invocation import Invocation, command, pass_invocation
 from clawd.cli.nearest import quoted
 from clawd.cli.output import Output, Styled, fitted
-from clawd.cli.times import clock, count, money
+from clawd.cli.times import about, clock, count, spent
 from clawd.cli.tree import rows, told
 
 _AT = "/api/traces"
@@ -67,8 +67,8 @@ def _row(item: JSON) -> tuple[object, ...]:
         item["turns"],
         item["messages"] or "",
         item["tasks"] or "",
-        count(tokens) if tokens else "",
-        money(usage.get("cost")),
+        about(usage) + count(tokens) if tokens else "",
+        spent(usage),
         item["refusals"] or "",
         f"{item['session']}: {item['cause']}" if item.get("session") else item.get("cause"),
     )
@@ -89,9 +89,9 @@ def head(found: JSON) -> list[Styled]:
     ]
     if usage.get("inputTokens"):
         tokens = f"{count(usage['inputTokens'])} in {count(usage.get('outputTokens', 0))} out"
-        parts.append(tokens)
-    if usage.get("cost"):
-        parts.append(("~" if usage.get("estimated") else "") + money(usage["cost"]))
+        parts.append(about(usage) + tokens)
+    if cost := spent(usage):
+        parts.append(cost)
     refusals = found.get("refusals", 0)
     return [
         (str(found["id"]), "bold"),

@@ -10,6 +10,7 @@ from clawd.cli.output import Output, Styled
 from clawd.cli.times import count, money
 
 _BAR = 16
+_WIDE = 110
 _NUMBERS = ("calls", "input", "output", "cached", "cost", "share")
 
 
@@ -71,18 +72,24 @@ def _table(out: Output, by: str, found: JSON) -> None:
     total = found["total"]
     # The bar stands in a column of its own, without a title.
     names = [by, *_NUMBERS] if out.plain else [by, *_NUMBERS, ""]
-    rows = [_row(by, item, total, plain=out.plain) for item in found["items"]]
+    narrow = out.columns is not None and out.columns < _WIDE
+    rows = [_row(by, item, total, plain=out.plain, narrow=narrow) for item in found["items"]]
     if len(rows) > 1:
-        rows.append(_row(by, {by: "total", **total}, total, plain=out.plain))
-    out.table(names, rows, right=range(1, 1 + len(_NUMBERS)))
+        rows.append(_row(by, {by: "total", **total}, total, plain=out.plain, narrow=narrow))
+    if narrow and by == "trace":
+        # An id is never cut; what else it needs room for is left out.
+        left_out = names.index("cached")
+        for row in (names, *rows):
+            del row[left_out]
+    out.table(names, rows, right=range(1, len(names) if out.plain else len(names) - 1))
 
 
-def _row(by: str, item: JSON, total: JSON, *, plain: bool) -> list[str]:
+def _row(by: str, item: JSON, total: JSON, *, plain: bool, narrow: bool) -> list[str]:
     whole, part = (_weight(each, total) for each in (total, item))
     share = part / whole if whole else 0.0
     about = "~" if item["estimatedTokens"] else ""
-    name = str(item[by]) or "(older)"
-    if by == "trace" and item.get("session"):
+    name = str(item[by]) or "(no trace)"
+    if by == "trace" and item.get("session") and not narrow:
         name += f" ({item['session']}, {item['day']})"
     if by == "model" and item.get("template"):
         name += f" ({item['template']})"
