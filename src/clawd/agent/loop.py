@@ -275,7 +275,7 @@ def _repeated(turn: Turn, call: ToolCall) -> str:
     warning = turn.repetition.warning(call)
     if not warning:
         return ""
-    _notice(turn, "guard_repeated_call", f"{turn.session} repeats itself: {warning}")
+    _notice(turn, "repeated_call", f"{turn.session} repeats itself: {warning}")
     return f"\n{warning}"
 
 
