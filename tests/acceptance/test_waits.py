@@ -213,6 +213,10 @@ async def test_a_wait_ends_when_the_target_is_removed(start: Start, model: Scrip
     plain = await daemon.tool("c", "send_message_to_session", target_session="b", message="plain")
     async with asyncio.TaskGroup() as group:
         group.create_task(daemon.ask("DELETE", "/api/sessions/b"))
+        # It leaves before its turn ends: else the turn after that would answer.
+        async with asyncio.timeout(10):
+            while "error" not in await daemon.tool("c", "get_session_outputs", session_id="b"):
+                pass
         gate.open()
     assert await daemon.ended(thinking) == "ok"
     assert await daemon.ended(turn) == "pity"

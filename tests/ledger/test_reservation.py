@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clawd.config.schema import Limits, Price
-from clawd.errors import GuardRefused
+from clawd.errors import GuardRefused, ProviderError
 from clawd.ledger.account import Account
 from clawd.ledger.ledger import Hold, Ledger, Source
 from clawd.ledger.metered import Metered
@@ -21,7 +21,7 @@ from clawd.llm.port import ChatRequest, Reply
 from clawd.messages import Usage, user
 from clawd.storage.writer import Writer
 from clawd.testing.books import Books
-from clawd.testing.model import ScriptedModel, cut, say
+from clawd.testing.model import ScriptedModel, cut, cut_in_arguments, say
 
 PRICED = Source("t", "m", Price(input=2.0, output=10.0))
 FREE = Source("offline", "offline", free=True)
@@ -274,3 +274,25 @@ async def test_an_attempt_that_broke_off_is_paid_too(books: Books) -> None:
     assert used.estimated
     assert used.input_tokens > 100
     assert used.output_tokens > 10
+
+
+async def test_attempts_that_all_broke_off_are_paid_each(books: Books) -> None:
+    """Text or only a tool call had begun: each request counts, and the turn hears the same."""
+    told: list[Usage] = []
+    async with ScriptedModel() as scripted:
+        scripted.script("m", [cut_in_arguments("list_agents", '{"qu')] * 8)
+        pool = ModelPool(Patience(backoff=0.01))
+        account = Account("a", "t-1", lost=lambda _, usage: told.append(usage))
+        model = Metered(pool.model(scripted.url), books.ledger, account, "t", {}, free=False)
+        with pytest.raises(ProviderError):
+            async for _ in model.stream(ChatRequest("m", (user("go"),))):
+                pass
+        await pool.close()
+        attempts = len(scripted.requests)
+    (whole,) = told
+    used = books.ledger.totals.session("a")
+    assert used == whole
+    assert used.estimated
+    assert attempts > 1
+    assert used.input_tokens % attempts == 0
+    assert used.input_tokens > 0

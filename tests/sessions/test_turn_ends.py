@@ -97,4 +97,6 @@ async def test_a_stopped_turn_keeps_what_it_spent(tmp_path: Path) -> None:
             await ends.heard.wait()
     ((kind, status, usage, does),) = ends.seen
     assert (kind, status, does) == ("RunFailed", "cancelled", "idle")
-    assert usage.input_tokens == 100
+    # The first call said 100; of the one that was cut off nobody knows more than its request.
+    assert usage.estimated
+    assert usage.input_tokens > 100

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
+from functools import reduce
+from operator import add
 from typing import cast
 
 import msgspec
@@ -45,8 +47,9 @@ class Metered:
         price = self._prices.get(request.model)
         source = Source(self._template, request.model, price, self._free)
         hold = await self._ledger.reserve(self._account, source, request)
-        if hold.answer is not None:
-            request = msgspec.structs.replace(request, max_output_tokens=hold.answer)
+        broken: list[Usage] = []
+        bound = request.max_output_tokens if hold.answer is None else hold.answer
+        request = msgspec.structs.replace(request, max_output_tokens=bound, lost=broken.append)
         said: list[str] = []
         settled = False
         try:
@@ -56,6 +59,7 @@ class Metered:
                 async for item in items:
                     if isinstance(item, Reply):
                         settled = True
+                        item = _with(item, broken)
                         self._ledger.settle(hold, item.usage)
                     else:
                         said.append(item.text)
@@ -63,17 +67,30 @@ class Metered:
         except BaseException as error:
             if not settled:
                 settled = True
-                self._lost(hold, request.model, _known(hold, request, price, said, error))
+                stopped = isinstance(error, asyncio.CancelledError | GeneratorExit)
+                # What the provider ended in the middle of an answer has told of itself.
+                if stopped or not broken:
+                    broken += _known(hold, request, price, said, error)
+                self._lost(hold, request.model, broken)
             raise
         finally:
             if not settled:
-                self._lost(hold, request.model, _known(hold, request, price, said, None))
+                broken += _known(hold, request, price, said, None)
+                self._lost(hold, request.model, broken)
 
-    def _lost(self, hold: Hold, model: str, usage: Usage | None) -> None:
+    def _lost(self, hold: Hold, model: str, used: list[Usage]) -> None:
         """Settle a call that gave no reply."""
+        usage = reduce(add, used) if used else None
         self._ledger.settle(hold, usage)
         if usage is not None and self._account.lost is not None:
             self._account.lost(model, usage)
+
+
+def _with(reply: Reply, broken: list[Usage]) -> Reply:
+    """The reply, with what the attempts before it have used."""
+    if not broken:
+        return reply
+    return msgspec.structs.replace(reply, usage=reduce(add, broken, reply.usage))
 
 
 def _known(
@@ -82,12 +99,12 @@ def _known(
     price: Price | None,
     said: list[str],
     error: BaseException | None,
-) -> Usage | None:
-    """What a call that did not end used, as an estimate; ``None`` when it never began."""
+) -> list[Usage]:
+    """What a call that did not end used, as an estimate; nothing when it never began."""
     waited = isinstance(error, asyncio.CancelledError | GeneratorExit | TimedOut)
     if not said and not (waited and getattr(error, "code", "") != _QUEUE):
-        return None
+        return []
     taken = hold.record.input_tokens or tokens_sent(request)
     given = estimate("".join(said))
     cost = None if price is None else (taken * price.input + given * price.output) / 1_000_000
-    return Usage(taken, given, 0, cost, True)
+    return [Usage(taken, given, 0, cost, True)]

@@ -108,7 +108,6 @@ class OpenAIChat:
         body = encode(request, completion_limit=self._endpoint.hostname == _OPENAI)
         spoken = _Spoken()
         answer = Assembly()
-        lost = Usage()
         async with self._slots.slot(self._timeout):
             clock = asyncio.get_running_loop().time
             deadline = clock() + self._timeout
@@ -130,17 +129,17 @@ class OpenAIChat:
                     if fault.wait is not None:
                         self._slots.close_for(fault.wait)
                     self._slots.left(answer)
+                    if answer.begun and request.lost is not None:
+                        request.lost(self._usage(request, body, answer))
                     if attempt >= fault.attempts or clock() + pause >= deadline:
                         raise fault.error from None
-                    if answer.begun:
-                        lost += self._usage(request, body, answer)
                     _log.info("%s: attempt %d: %s", request.session, attempt, fault.error.code)
                     spoken.fault = fault
                     if fault.wait is None:
                         await asyncio.sleep(pause)
                 finally:
                     self._slots.left(answer)
-        yield self._reply(request, body, answer, lost)
+        yield self._reply(request, body, answer)
 
     async def _open(self, who: object, deadline: float) -> None:
         try:
@@ -282,8 +281,7 @@ class OpenAIChat:
     def _usage(self, request: ChatRequest, body: bytes, answer: Assembly) -> Usage:
         return usage_of(answer.tokens, body, answer.text, self._prices.get(request.model))
 
-    def _reply(self, request: ChatRequest, body: bytes, answer: Assembly, lost: Usage) -> Reply:
-        """The answer, with what attempts that broke off in the middle of one have used as well."""
+    def _reply(self, request: ChatRequest, body: bytes, answer: Assembly) -> Reply:
         text = answer.text
         calls = answer.calls(call.id for message in request.messages for call in message.tool_calls)
         if answer.nameless:
@@ -293,8 +291,7 @@ class OpenAIChat:
             if not calls and not text:
                 raise faults.garbage(self._endpoint, "a tool call without a name").error
         usage = self._usage(request, body, answer)
-        used = usage + lost if lost.input_tokens else usage
-        return Reply(text, calls, answer.finish or "stop", used)
+        return Reply(text, calls, answer.finish or "stop", usage)
 
 
 def _too_long(endpoint: Endpoint, limit: int) -> Fault:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Literal, Protocol
 
 import msgspec
@@ -17,6 +17,8 @@ class ChatRequest(msgspec.Struct, frozen=True):
     """One model call: the whole conversation and the tools on offer.
 
     ``tools`` are OpenAI tool declarations, encoded or not; ``session`` is for logs and never sent.
+    ``lost`` hears what each attempt used that broke off in the middle of its answer: the reply of
+    a later one does not count it.
     """
 
     model: str
@@ -26,6 +28,7 @@ class ChatRequest(msgspec.Struct, frozen=True):
     max_output_tokens: int | None = None
     session: str = ""
     tokens: int = 0
+    lost: Callable[[Usage], object] | None = None
 
 
 class TextDelta(msgspec.Struct, frozen=True):
