@@ -8,7 +8,7 @@ import pytest
 
 from clawd.testing.daemon import ApiError, RunningDaemon, Start
 from clawd.testing.homes import lines_of, scripted, write_config
-from clawd.testing.model import ScriptedModel, call, calls, fail, say
+from clawd.testing.model import ScriptedModel, call, calls, fail, hang, say
 
 JSON = dict[str, Any]
 AXES = ("day", "session", "model", "trace")
@@ -97,6 +97,23 @@ async def test_a_kill_in_the_middle_of_a_call_spends_it(start: Start, model: Scr
     await daemon.start()
     assert (await daemon.get("/api/usage"))["total"]["estimatedTokens"] == held
     assert await daemon.say("b", "my own line") == "ok"
+
+
+async def test_a_turn_that_goes_on_after_a_kill_counts_what_it_used_before(
+    start: Start, model: ScriptedModel
+) -> None:
+    """The turn, its trace and `usage` agree about a turn in which the daemon died."""
+    daemon = await start("a")
+    model.script("a", [call("list_agents"), hang()])
+    turn = await daemon.prompt("a", "go")
+    await model.request(2)
+    await daemon.kill()
+    model.script("a", [say("done")])
+    await daemon.start()
+    assert await daemon.ended(turn) == "done"
+    shown = await daemon.get(f"/api/traces/{turn}")
+    total = (await daemon.get("/api/usage"))["total"]
+    assert shown["usage"]["inputTokens"] == total["inputTokens"] == 200
 
 
 async def test_a_purse_of_a_prompt_holds_for_all_it_leads_to(

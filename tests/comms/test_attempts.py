@@ -16,6 +16,7 @@ from clawd.events import Event, SessionMessageChanged
 from clawd.ledger.account import Account
 from clawd.lineage import begin
 from clawd.llm.port import ChatRequest, Reply, TextDelta
+from clawd.messages import Usage
 from clawd.sessions.gate import Gate
 from clawd.sessions.services import Chosen, Services
 from clawd.sessions.session import Session
@@ -39,6 +40,10 @@ class Refusing:
     async def choose(self, settings: SessionSettings, account: Account) -> Chosen:
         """This model, whoever asks."""
         return Chosen(self, settings.id, 100_000)
+
+    async def used(self, turn: str) -> Usage:
+        """Nothing: no turn here outlives a daemon."""
+        return Usage()
 
 
 class Hasty:

@@ -210,6 +210,11 @@ class Ledger:
         found = await asyncio.to_thread(self._log.read)
         return [record for record in found if record.state == "settled"]
 
+    async def turn(self, turn: str) -> Usage:
+        """What the calls of a turn used, from the file: those too that a crash cut off from it."""
+        used = [record.usage for record in await self.records() if record.turn == turn]
+        return sum(used, Usage())
+
     def day_bounds(self, session: str) -> list[Bound]:
         """The limits of a session's and the daemon's day, as they stand; "": the daemon's alone."""
         payer = self._payer(session)

@@ -20,7 +20,7 @@ from clawd.ledger.ledger import Ledger
 from clawd.ledger.metered import Metered
 from clawd.llm.failover import Failover
 from clawd.llm.port import ChatModel
-from clawd.messages import JSON
+from clawd.messages import JSON, Usage
 from clawd.secrets import Redactor, Secret
 from clawd.sessions.services import Chosen
 
@@ -102,6 +102,10 @@ class ConfiguredModels:
         if behind is not None:
             model = self._failover(settings, model, behind, chain[0])
         return Chosen(model, name, template.context_window)
+
+    async def used(self, turn: str) -> Usage:
+        """What the model calls of a turn have used, before the last start of the daemon too."""
+        return await self._ledger.turn(turn)
 
     def _fallbacks(self, template: ProviderTemplate, name: str | None) -> list[ProviderTemplate]:
         """The templates that are asked one after another when this one fails; each once."""

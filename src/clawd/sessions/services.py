@@ -13,6 +13,7 @@ from clawd.config.schema import Config, SessionSettings
 from clawd.events import Event
 from clawd.ledger.account import Account
 from clawd.llm.port import ChatModel
+from clawd.messages import Usage
 from clawd.sessions.gate import Gate
 from clawd.sessions.records import Record, blank
 from clawd.storage.sealing import Sealer, Sealing
@@ -33,6 +34,10 @@ class Models(Protocol):
 
     async def choose(self, settings: SessionSettings, account: Account) -> Chosen:
         """The model for a session's next turn; ``ProviderError`` when its template is held."""
+        ...
+
+    async def used(self, turn: str) -> Usage:
+        """What the model calls of a turn have used, before the last start of the daemon too."""
         ...
 
 

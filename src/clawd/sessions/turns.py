@@ -128,7 +128,7 @@ class TurnRunner:
             attempt=turn.attempt + 1,
             crashes=turn.crashes,
             started_at=turn.started_at or now(),
-            usage=turn.usage,
+            usage=await self._used(turn),
         )
         said = [user(text)] if not known else self._cut_off(turn.id)
         lines = [self._transcript.message(turn_now, message) for message in said]
@@ -150,6 +150,14 @@ class TurnRunner:
             )
         )
         return turn_now
+
+    async def _used(self, turn: TurnRecord) -> Usage | None:
+        """What the turn has used so far; its record knows nothing of calls before a crash."""
+        if not turn.crashes:
+            return turn.usage
+        used = await self._services.models.used(turn.id)
+        # The lines of earlier days may be summed up by now, and name no turn.
+        return max(used, turn.usage or Usage(), key=lambda usage: usage.input_tokens)
 
     def _refused(self, turn: TurnRecord) -> Refused | None:
         """Why this turn may not start: it was started too often, or a bound forbids it."""
