@@ -286,3 +286,19 @@ class HomeLock:
         at: TracebackType | None,
     ) -> None:
         self.release()
+
+
+def lock_holder(home: Path) -> int:
+    """The process that has this home open, 0 for none, -1 unknown; changes nothing."""
+    try:
+        descriptor = os.open(home / "state" / "lock", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return 0
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        holder = os.pread(descriptor, 32, 0).strip()
+        return int(holder) if holder.isdigit() else -1
+    finally:
+        os.close(descriptor)
+    return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from clawd.errors import NotFound, Refused
-from clawd.storage.files import HomeLock
+from clawd.storage.files import HomeLock, lock_holder
 from clawd.upkeep import logs
 from clawd.upkeep.findings import FileReport, Finding, Report
 from clawd.upkeep.places import Home, is_kept, survey
@@ -35,7 +34,7 @@ def verify(
     with ExitStack() as held:
         report = Report(home)
         if not repair:
-            report.daemon = running(home)
+            report.daemon = lock_holder(home)
         elif state.is_dir():
             _lock(held, state)
         found = survey(home)
@@ -53,22 +52,6 @@ def verify(
         report.files += _state_files(state)
         report.files += _others(found)
     return report
-
-
-def running(home: Path) -> int:
-    """The process id of the daemon that has this home open, 0 for none; changes nothing."""
-    try:
-        descriptor = os.open(home / "state" / "lock", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return 0
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        holder = os.pread(descriptor, 32, 0).strip()
-        return int(holder) if holder.isdigit() else -1
-    finally:
-        os.close(descriptor)
-    return 0
 
 
 def _lock(held: ExitStack, state: Path) -> None:

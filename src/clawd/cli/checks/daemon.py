@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,6 +12,7 @@ from clawd.cli.checks.check import Check, size
 from clawd.cli.client import JSON, Client
 from clawd.cli.times import duration
 from clawd.errors import ClawdError, DaemonUnreachable
+from clawd.storage.files import lock_holder
 
 MUCH_MEMORY = 2 << 30
 ANSWER_SECONDS = 10.0
@@ -50,22 +50,6 @@ def _silent(home: Path, fix: bool) -> Iterator[Check]:
                 yield Check("socket", "ok", text, fixed="removed")
                 continue
         yield Check("socket", "ok", f"{text}; the next start replaces it")
-
-
-def lock_holder(home: Path) -> int:
-    """The process that has this home open, 0 for none; changes nothing."""
-    try:
-        descriptor = os.open(home / "state" / "lock", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return 0
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        holder = os.pread(descriptor, 32, 0).strip()
-        return int(holder) if holder.isdigit() else -1
-    finally:
-        os.close(descriptor)
-    return 0
 
 
 def _process(status: JSON) -> Iterator[Check]:

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from clawd.cli.checks.check import Check
-from clawd.cli.checks.daemon import ANSWER_SECONDS, lock_holder
+from clawd.cli.checks.daemon import ANSWER_SECONDS
 from clawd.cli.client import Client
 from clawd.config.loader import Checked
 from clawd.errors import ClawdError
+from clawd.storage.files import lock_holder
 
 _LOGS = (
     "state/*.jsonl",
