@@ -270,6 +270,9 @@ class RunningDaemon:
         async with asyncio.timeout(SECONDS):
             await process.wait()
         if self._reading is not None:
+            # The stream ends with the process, and its end closes the pool's idle connections:
+            # cancelled in the middle of that, the client would leave the rest of them open.
+            await asyncio.wait([self._reading], timeout=SECONDS)
             self._reading.cancel()
         await self._running.aclose()
         self._process = None
