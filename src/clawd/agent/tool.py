@@ -67,6 +67,8 @@ class Declaration:
     arguments: type[BaseModel]
     parameters: JSON
     seconds: float
+    untrusted: bool = False
+    """Whether its results are text from outside: the turn that reads one is marked."""
     encoded: msgspec.Raw = field(init=False)
 
     def __post_init__(self) -> None:
@@ -145,17 +147,18 @@ Function = TypeVar("Function", bound=Callable[..., Awaitable[Answer]])
 
 
 def tool(
-    *, aliases: dict[str, str] | None = None, seconds: float = 60.0
+    *, aliases: dict[str, str] | None = None, seconds: float = 60.0, untrusted: bool = False
 ) -> Callable[[Function], Function]:
-    """Declare a method as a tool.
+    """Declare a coroutine, a method or a function, as a tool.
 
     ``aliases`` gives a parameter a further accepted name (the camelCase form is always accepted);
-    ``seconds`` bounds one call. A parameter without a description under ``Args:`` is refused at
-    import.
+    ``seconds`` bounds one call; ``untrusted`` says that its results are text from outside, such as
+    a web page. A parameter without a description under ``Args:`` is refused at import.
     """
 
     def declare(function: Function) -> Function:
-        function.__tool__ = _declaration(function, aliases or {}, seconds)  # type: ignore[attr-defined]
+        made = _declaration(function, aliases or {}, seconds, untrusted)
+        function.__tool__ = made  # type: ignore[attr-defined]
         return function
 
     return declare
@@ -257,7 +260,7 @@ def _camel(name: str) -> str:
 
 
 def _declaration(
-    function: Callable[..., Any], aliases: dict[str, str], seconds: float
+    function: Callable[..., Any], aliases: dict[str, str], seconds: float, untrusted: bool
 ) -> Declaration:
     description, described = _docstring(function)
     hints = get_type_hints(function)
@@ -282,7 +285,7 @@ def _declaration(
     schema = _plain(model.model_json_schema(by_alias=False))
     schema.setdefault("properties", {})
     schema["additionalProperties"] = False
-    return Declaration(function.__name__, description, model, schema, seconds)
+    return Declaration(function.__name__, description, model, schema, seconds, untrusted)
 
 
 def _docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from clawd.agent.workbench import Trust
 from clawd.comms.models import SessionMessage
 from clawd.ids import OPERATOR
 from clawd.lineage import Lineage, begin
@@ -23,7 +24,7 @@ class Caller:
     ``triggered_by`` are the messages that started the turn; ``task`` the id of the task that it
     works on; ``done`` the tool calls that have ended in it (call id → name, success); ``answers``
     the answers that waits in it have got; ``pause`` gives back the turn's slot while it waits for
-    somebody.
+    somebody; ``trust`` says whether the turn has read text from outside.
     """
 
     session: str
@@ -35,6 +36,7 @@ class Caller:
     workspace: Path | None = None
     pause: Callable[[], AbstractAsyncContextManager[object]] = _no_pause
     answers: list[SessionMessage] = field(default_factory=list)
+    trust: Trust = field(default_factory=Trust)
 
 
 def operator() -> Caller:

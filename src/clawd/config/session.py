@@ -68,7 +68,16 @@ class ToolSettings(Record):
     approval: dict[str, Decision] = Field(default_factory=dict)
     """Patterns ``tool`` or ``tool(arguments)``, the first match decides; no match is allow."""
     after_untrusted: Listing[Literal["create_session", "identity", "exec_network"]] = ()
-    """What stays allowed in a turn that has read untrusted text."""
+    """What needs no yes in a turn that has read untrusted text."""
+    exec_network: bool = False
+    """Whether commands reach the network."""
+    exec_sandbox: Literal["bubblewrap", "none"] = "bubblewrap"
+    """`none` runs commands as the daemon itself: whoever can write to the session owns the user."""
+    exec_seconds: Annotated[float, Field(gt=0, le=86_400)] = 600.0
+    """The longest time that a command may ask for."""
+    exec_memory_mib: Annotated[int, Field(ge=16)] = 2048
+    allow_nets: Listing[Text] = ()
+    """Networks (`192.168.1.0/24`) and hosts that web tools reach though they are not public."""
     load: Listing[Text] = ()
     search: WebSearch | None = None
     allow: Listing[Text] | None = None

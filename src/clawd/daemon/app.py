@@ -19,6 +19,7 @@ from clawd.comms.manager import SessionCommsManager
 from clawd.comms.notices import FILE_NAME
 from clawd.config.problem import Path as Place
 from clawd.config.schema import Config, Limits, SessionSettings, limits_for
+from clawd.daemon.features import features
 from clawd.daemon.logbook import Logbook, LogHandler
 from clawd.daemon.notices import Notices
 from clawd.daemon.notify import notify
@@ -116,6 +117,7 @@ class Daemon:
             self.redactor,
             self.ledger,
         )
+        self.features = features(self, home)
         services = Services(
             self.comms,
             self.bus,
@@ -127,6 +129,7 @@ class Daemon:
             emit,
             self.redactor.text,
             sealing,
+            self.features.toolkits,
         )
         self.registry = Registry(self.state / "sessions.jsonl", self.writer)
         self.sessions = SessionManager(home, services, self.models, self.registry, self.supervisor)
@@ -181,6 +184,7 @@ class Daemon:
                 self.ends_now()
         finally:
             self.ends_now()
+            await self.features.close()
             late = await self.supervisor.close(STOP_SECONDS)
             for name in late:
                 log.error("%s did not stop in time", name)

@@ -177,7 +177,8 @@ class SessionRoutes:
     async def context(self, request: Request) -> Response:
         """The next prompt by part, in tokens."""
         session = self._session(request)
-        parts = [(name, estimate(text)) for name, text in await session.prompter.parts()]
+        bench = session.toolsets.bench(operator())
+        parts = [(name, estimate(text)) for name, text in await session.prompter.parts(bench)]
         tools = sum(
             estimate(bytes(tool.declaration.encoded).decode())
             for tool in session.toolset(operator()).all()

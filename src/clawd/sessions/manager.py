@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import shutil
 from pathlib import Path
 
 import msgspec
 
+from clawd.agent.workbench import Place
 from clawd.comms.caller import Caller
 from clawd.comms.creation import SessionCreation
 from clawd.comms.directory import Entry
@@ -16,7 +16,7 @@ from clawd.comms.mailbox import FILE_NAME as MAILBOX
 from clawd.comms.manager import SessionCommsManager, Status
 from clawd.comms.models import AsyncTask
 from clawd.config.schema import Config, SessionSettings
-from clawd.errors import Refused, StorageError
+from clawd.errors import Refused
 from clawd.events import SessionChanged, SessionCreated, SessionRemoved
 from clawd.ids import OPERATOR
 from clawd.messages import JSON
@@ -32,15 +32,13 @@ from clawd.sessions.discovery import Discovery
 from clawd.sessions.entries import check_model, entry_of
 from clawd.sessions.models import ConfiguredModels, public_template
 from clawd.sessions.opening import Opening, Supervision
-from clawd.sessions.orphans import orphans
+from clawd.sessions.orphans import hold_orphans
 from clawd.sessions.overlay import outdated, overlay_record, wanted_settings, with_overlay
 from clawd.sessions.pausing import Pausing
 from clawd.sessions.registry import Registry
 from clawd.sessions.services import Services
 from clawd.sessions.session import Session
 from clawd.sessions.transcript import FILE_NAME as TRANSCRIPT
-
-log = logging.getLogger("clawd.sessions")
 
 DRAIN_SECONDS = 30.0
 CANCEL_SECONDS = 5.0
@@ -75,7 +73,7 @@ class SessionManager:
 
     def all(self) -> list[Session]:
         """Every session."""
-        return list(self._sessions.values())
+        return [*self._sessions.values()]
 
     def find(self, session_id: str) -> Session | None:
         """A session by id, if it is there."""
@@ -100,20 +98,14 @@ class SessionManager:
     def start(self) -> None:
         """Let the loaded sessions run."""
         for session in self._sessions.values():
-            self._start(session)
+            self._opening.start(session)
         self._services.clock.later(0, self._forget_outdated)
+        self._services.clock.later(0, self._settle_toolkits)
 
     async def hold_orphans(self) -> None:
         """Hold the mail of sessions that were taken away while the daemon did not run."""
         workspaces = {session.workspace for session in self._sessions.values()}
-        found = await asyncio.to_thread(orphans, self._home, set(self._sessions), workspaces)
-        for owner, path in found.items():
-            try:
-                await asyncio.to_thread(self._comms.post.open, owner, path)
-                await self._comms.settling.hold(owner)
-            except StorageError as error:
-                log.warning("the mail of %s, which is gone, stays as it is: %s", owner, error)
-            self._comms.post.close(owner)
+        await hold_orphans(self._comms, self._home, set(self._sessions), workspaces)
 
     async def apply(self, config: Config) -> list[str]:
         """Bring the sessions in line with a new configuration; the changes in words.
@@ -131,7 +123,7 @@ class SessionManager:
                     continue
                 if current is None:
                     problems = await asyncio.to_thread(self._open, settings)
-                    self._start(self._sessions[session_id])
+                    self._opening.start(self._sessions[session_id])
                     self._services.emit(SessionCreated(session=session_id, name=settings.name))
                     self._discovery.came(self._entry(settings))
                     changes += [f"session {session_id} added", *problems]
@@ -145,7 +137,16 @@ class SessionManager:
                 if session_id not in self._leaving:
                     self._leave(session_id)
                     changes.append(f"session {session_id} removed")
+            if changes:
+                await self._settle_toolkits()
             return changes
+
+    async def _settle_toolkits(self) -> None:
+        """Tell the groups of tools which sessions there are now."""
+        there = [s for s in self.all() if s.settings.enabled and s.id not in self._leaving]
+        places = [Place(session.settings, session.workspace) for session in there]
+        for kit in self._services.toolkits:
+            await kit.settle(places)
 
     # What messages and tasks need (clawd.comms.manager.Host).
 
@@ -205,7 +206,7 @@ class SessionManager:
             self._comms.traces.created(lineage, wanted.id, record.time)
             await asyncio.to_thread(finished, folder)
             await asyncio.to_thread(self._open, settings, caller.session)
-            self._start(self._sessions[wanted.id])
+            self._opening.start(self._sessions[wanted.id])
             self._services.emit(
                 SessionCreated(
                     session=wanted.id,
@@ -215,6 +216,7 @@ class SessionManager:
                 )
             )
             self._discovery.came(self._entry(settings))
+            await self._settle_toolkits()
             return self._entry(settings)
 
     # What only the operator can do.
@@ -235,6 +237,7 @@ class SessionManager:
             await self._registry.put(gone)
             # A reload that comes meanwhile leaves it to this.
             self._leaving.add(session_id)
+            await self._settle_toolkits()
         try:
             await self._close(session_id)
         finally:
@@ -257,7 +260,7 @@ class SessionManager:
                 await asyncio.to_thread(self._open, session.settings, session.created_by)
                 session = self._sessions[session_id]
             session.check_served()
-            self._start(session)
+            self._opening.start(session)
             await self._opening.wake(session_id)
             self._services.emit(SessionChanged(session=session_id, change="restarted"))
             return session
@@ -292,9 +295,6 @@ class SessionManager:
         self.pausing.restore(session)
         self._sessions[settings.id] = session
         return problems
-
-    def _start(self, session: Session) -> None:
-        self._opening.start(session)
 
     def _leave(self, session_id: str, *, moved: bool = False) -> None:
         self._leaving.add(session_id)

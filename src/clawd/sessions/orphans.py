@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
 
 from clawd.comms.mailbox import FILE_NAME
-from clawd.errors import Invalid
+from clawd.comms.manager import SessionCommsManager
+from clawd.errors import Invalid, StorageError
 from clawd.ids import check_session_id
 from clawd.sessions.creation import settle_unfinished
+
+log = logging.getLogger("clawd.sessions")
 
 _FIRST_LINE = 1024 * 1024
 
@@ -39,3 +44,16 @@ def orphans(home: Path, sessions: Collection[str], workspaces: Collection[Path])
         if owner not in sessions:
             found.setdefault(owner, path)
     return found
+
+
+async def hold_orphans(
+    comms: SessionCommsManager, home: Path, known: set[str], workspaces: set[Path]
+) -> None:
+    """Hold the mail of sessions that were taken away while the daemon did not run."""
+    for owner, path in (await asyncio.to_thread(orphans, home, known, workspaces)).items():
+        try:
+            await asyncio.to_thread(comms.post.open, owner, path)
+            await comms.settling.hold(owner)
+        except StorageError as error:
+            log.warning("the mail of %s, which is gone, stays as it is: %s", owner, error)
+        comms.post.close(owner)

@@ -41,9 +41,10 @@ def situation(
         f"You are the session {session_id!r} of clawd. "
         f"Today is {moment:%A, %Y-%m-%d}, time zone {moment:%Z}.",
         f"Workspace: {workspace}. {permissions}",
+        _FENCES,
     ]
     if a2a:
-        lines += [_FENCES, "Sessions that you can see:"]
+        lines += ["Sessions that you can see:"]
         lines += [f"- {p.id}: {quoted(p.description or p.name)}" for p in peers] or ["- none"]
         lines.append(f"Unread messages: {unread}. Open tasks given to you: {open_tasks}.")
     return "\n".join(lines + news)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+from clawd.agent.workbench import Workbench
 from clawd.config.schema import SessionSettings
 from clawd.events import Notice
 from clawd.llm.tokens import estimate
@@ -54,22 +55,28 @@ class Prompter:
             self._identity = current
         return current
 
-    async def parts(self) -> list[tuple[str, str]]:
+    async def parts(self, bench: Workbench) -> list[tuple[str, str]]:
         """The parts of the system prompt by name."""
         identity = await self.identity()
-        return [(name.lower(), text) for name, text in identity.prompt()] + [
-            ("situation", self._situation([]))
+        return [
+            *((name.lower(), text) for name, text in identity.prompt()),
+            *(("toolkits", text) for text in await self._listed(bench)),
+            ("situation", self._situation(bench, [])),
         ]
 
-    def _situation(self, news: list[str]) -> str:
+    async def _listed(self, bench: Workbench) -> list[str]:
+        listed = [await kit.listed(bench) for kit in self._services.toolkits]
+        return [text for text in listed if text]
+
+    def _situation(self, bench: Workbench, news: list[str]) -> str:
         settings, comms = self._settings(), self._services.comms
-        tools = settings.tools
-        denied = f" These tools are denied to you: {', '.join(tools.deny)}." if tools.deny else ""
-        permissions = f"You have no tools for files or commands.{denied}"
+        denied = ", ".join(settings.tools.deny)
+        permissions = [kit.permission(bench) for kit in self._services.toolkits]
+        permissions.append(f"These tools are denied to you: {denied}." if denied else "")
         return situation(
             settings.id,
             str(self._workspace),
-            permissions,
+            " ".join(text for text in permissions if text),
             comms.directory.find(settings.id),
             a2a=settings.a2a.enabled,
             unread=comms.post.box(settings.id).unread(),
@@ -77,8 +84,13 @@ class Prompter:
             news=news,
         )
 
-    async def prompt(self) -> str:
-        """The system prompt of the turn that begins now."""
+    async def prompt(self, bench: Workbench, said: str) -> str:
+        """The system prompt of the turn that begins now, which ``said`` started."""
         news, self._news = self._news, []
-        parts = (stable_part(await self.identity()), self._situation(news))
+        parts = [
+            stable_part(await self.identity()),
+            *await self._listed(bench),
+            self._situation(bench, news),
+            *[await kit.recalled(bench, said) for kit in self._services.toolkits],
+        ]
         return self._services.hide("\n\n".join(part for part in parts if part))

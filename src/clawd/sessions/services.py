@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from clawd.agent.workbench import Toolkit
 from clawd.bus.port import MessageBus
 from clawd.comms.assignments import Clock
 from clawd.comms.manager import SessionCommsManager
@@ -56,6 +57,8 @@ class Services:
     hide: Callable[[str], str] = str
     """Takes secrets out of a text that a model is to read."""
     sealing: Sealing | None = None
+    toolkits: tuple[Toolkit, ...] = ()
+    """The groups of tools besides those of messages and tasks."""
 
     def sealer(self, session_id: str) -> Sealer[Record] | None:
         """What seals the transcript of a session; it asks each time whether it is to."""

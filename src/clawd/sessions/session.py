@@ -26,6 +26,7 @@ from clawd.sessions.prompter import Prompter
 from clawd.sessions.records import Trigger, TurnRecord
 from clawd.sessions.retrying import Retrying
 from clawd.sessions.services import Services
+from clawd.sessions.toolsets import Toolsets
 from clawd.sessions.transcript import Transcript
 from clawd.sessions.turns import TurnRunner
 
@@ -59,6 +60,7 @@ class Session:
         self._services = services
         self._inbox = services.bus.register(settings.id)
         self.prompter = Prompter(lambda: self.settings, workspace, services)
+        self.toolsets = Toolsets(lambda: self.settings, workspace, services)
         self._intake = Intake(settings.id, self._inbox, self.transcript, services)
         self._task: asyncio.Task[None] | None = None
         self._ended = asyncio.Event()
@@ -77,6 +79,7 @@ class Session:
             workspace,
             self.transcript,
             self.prompter.prompt,
+            self.toolsets,
             self._steered,
             services,
         )
@@ -241,7 +244,7 @@ class Session:
 
     def toolset(self, caller: Caller) -> Toolset:
         """The tools of this session, bound to a caller."""
-        return self._runner.toolset(caller)
+        return self.toolsets.toolset(caller)
 
     def caller(self, lineage: Lineage) -> Caller:
         """Acting as this session outside a turn, on the operator's word."""

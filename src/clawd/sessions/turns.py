@@ -11,12 +11,9 @@ from pathlib import Path
 from clawd.agent.history import INTERRUPTED, calls_made, unanswered
 from clawd.agent.loop import Failed, Finished, Turn, run_turn
 from clawd.agent.repetition import Repetition
-from clawd.agent.tool import Toolset, bind
+from clawd.agent.workbench import Workbench
 from clawd.comms.caller import Caller
 from clawd.comms.models import SessionMessage
-from clawd.comms.session_tools import SessionTools
-from clawd.comms.task_tools import TaskTools
-from clawd.comms.tools import MessageTools
 from clawd.config.schema import SessionSettings, limits_for
 from clawd.errors import ClawdError, GuardRefused, Refused, StorageError
 from clawd.events import Notice, RunStarted, UsageReported
@@ -27,9 +24,9 @@ from clawd.messages import ChatMessage, Usage, tool_result, user
 from clawd.sessions.conversation import TurnConversation
 from clawd.sessions.ending import MAX_STARTS, TurnEnding
 from clawd.sessions.gate import Slot
-from clawd.sessions.permission import permitted
 from clawd.sessions.records import MessageRecord, Trigger, TurnRecord
 from clawd.sessions.services import Chosen, Services
+from clawd.sessions.toolsets import Toolsets
 from clawd.sessions.transcript import Transcript
 from clawd.sessions.triggers import messages_text, task_text
 
@@ -42,7 +39,8 @@ class TurnRunner:
         settings: Callable[[], SessionSettings],
         workspace: Path,
         transcript: Transcript,
-        prompt: Callable[[], Awaitable[str]],
+        prompt: Callable[[Workbench, str], Awaitable[str]],
+        toolsets: Toolsets,
         steered: Callable[[], list[TurnRecord]],
         services: Services,
     ) -> None:
@@ -50,6 +48,7 @@ class TurnRunner:
         self._workspace = workspace
         self._transcript = transcript
         self._prompt = prompt
+        self._toolsets = toolsets
         self._steered = steered
         self._services = services
         self._ending = TurnEnding(settings, transcript, services)
@@ -211,10 +210,12 @@ class TurnRunner:
             chosen = await self._services.models.choose(settings, account)
         except ClawdError as error:
             return Failed(error)
-        prompt = await self._prompt()
+        bench = self._toolsets.bench(caller)
+        await self._toolsets.prepare(bench)
+        prompt = await self._prompt(bench, self._spoken(turn))
         last = partial(self._ending.said, turn, caller, run)
         conversation = self._conversation(turn, prompt, chosen, last, run)
-        return await run_turn(run, chosen.model, conversation, self.toolset(caller))
+        return await run_turn(run, chosen.model, conversation, self._toolsets.toolset(caller))
 
     def _conversation(
         self,
@@ -285,13 +286,6 @@ class TurnRunner:
         )  # fmt: skip
         chosen = await self._services.models.choose(self._settings(), self._account(turn))
         await self._conversation(turn, "", chosen, self._transcript.append).shrink()
-
-    def toolset(self, caller: Caller) -> Toolset:
-        """The tools of this session, bound to the caller."""
-        comms = self._services.comms
-        boxes = (MessageTools(comms, caller), SessionTools(comms, caller), TaskTools(comms, caller))
-        tools = bind(*boxes) if self._settings().a2a.enabled else {}
-        return Toolset(tools, lambda name: permitted(self._settings().tools, name))
 
     def _bind(self, turn: TurnRecord, slot: Slot) -> tuple[Caller, Turn]:
         settings = self._settings()

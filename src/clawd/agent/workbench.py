@@ -1,0 +1,97 @@
+"""What a group of tools is told of the turn that it works in, and what it offers a session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from clawd.agent.tool import Tool
+from clawd.config.schema import SessionSettings
+from clawd.lineage import Lineage
+
+
+@dataclass(slots=True)
+class Trust:
+    """Whether a turn has read text from outside, and from where.
+
+    What is marked stays so until the turn ends: it cannot use some powers without a yes of the
+    human, and what it sends, delegates, writes and notes down is marked in its turn.
+    """
+
+    sources: list[str] = field(default_factory=list)
+
+    @property
+    def untrusted(self) -> bool:
+        """Whether anything from outside was read."""
+        return bool(self.sources)
+
+    def mark(self, source: str) -> None:
+        """Text from outside was read; ``source`` says where it came from, for a human."""
+        if source not in self.sources:
+            self.sources.append(source)
+
+
+@dataclass(frozen=True, slots=True)
+class Workbench:
+    """The caller that tools are bound to: a session, where it works, and what led to this turn.
+
+    ``settings`` are those in force when the tools were bound; ``turn`` is "" outside a turn, on
+    the operator's word. A tool that reads what came from outside marks ``trust``.
+    """
+
+    session: str
+    workspace: Path
+    settings: SessionSettings
+    lineage: Lineage
+    turn: str = ""
+    task: str = ""
+    trust: Trust = field(default_factory=Trust)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A session as a toolkit that works beside its turns knows it."""
+
+    settings: SessionSettings
+    workspace: Path
+
+    @property
+    def id(self) -> str:
+        """The session's id."""
+        return self.settings.id
+
+
+class Toolkit:
+    """A group of tools that sessions may have; a part of the daemon that can be left out.
+
+    Each method has an answer for a group that has nothing to say.
+    """
+
+    async def prepare(self, bench: Workbench) -> None:
+        """A turn is about to begin: what its tools need is made ready, within a few seconds."""
+
+    def tools(self, bench: Workbench) -> dict[str, Tool]:
+        """The tools of this session by name, bound; none when its settings turn them off."""
+        return {}
+
+    def permission(self, bench: Workbench) -> str:
+        """One sentence for the system prompt on what these tools may do; "" for none."""
+        return ""
+
+    async def listed(self, bench: Workbench) -> str:
+        """A part of the system prompt that stays the same from turn to turn; "" for none."""
+        return ""
+
+    async def recalled(self, bench: Workbench, said: str) -> str:
+        """A part of the system prompt for this turn, which ``said`` started; "" for none."""
+        return ""
+
+    async def before_compaction(self, bench: Workbench, lost: Sequence[str]) -> None:
+        """Texts of the conversation are about to be summarised: keep of them what matters."""
+
+    async def settle(self, places: Iterable[Place]) -> None:
+        """The sessions that there are from now on: at the start, and after each change."""
+
+    async def close(self) -> None:
+        """The daemon stops: end what runs, within a few seconds."""

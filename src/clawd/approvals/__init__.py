@@ -1,0 +1,1 @@
+"""What needs a yes or an answer of the human: asked, kept, settled."""

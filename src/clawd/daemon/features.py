@@ -1,0 +1,33 @@
+"""The optional parts of the daemon: the only place that names them.
+
+A part is taken out by deleting its folder, its block in the configuration, its line here, its
+routes and its tests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clawd.agent.workbench import Toolkit
+
+if TYPE_CHECKING:
+    from clawd.daemon.app import Daemon
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What the daemon was built with besides sessions, messages and tasks."""
+
+    toolkits: tuple[Toolkit, ...] = ()
+
+    async def close(self) -> None:
+        """End what the parts run, within a few seconds."""
+        for kit in self.toolkits:
+            await kit.close()
+
+
+def features(daemon: Daemon, home: Path) -> Features:
+    """Build the parts from what the daemon has so far: storage, bus, stream, configuration."""
+    return Features()

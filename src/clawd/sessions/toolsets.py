@@ -1,0 +1,57 @@
+"""The tools of a session, bound to whoever calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from clawd.agent.tool import Tool, Toolset, bind
+from clawd.agent.workbench import Workbench
+from clawd.comms.caller import Caller
+from clawd.comms.session_tools import SessionTools
+from clawd.comms.task_tools import TaskTools
+from clawd.comms.tools import MessageTools
+from clawd.config.schema import SessionSettings
+from clawd.sessions.permission import permitted
+from clawd.sessions.services import Services
+
+
+class Toolsets:
+    """Puts together what one session may call."""
+
+    def __init__(
+        self, settings: Callable[[], SessionSettings], workspace: Path, services: Services
+    ) -> None:
+        self._settings = settings
+        self._workspace = workspace
+        self._services = services
+
+    def bench(self, caller: Caller) -> Workbench:
+        """The caller as groups of tools know it."""
+        return Workbench(
+            caller.session,
+            self._workspace,
+            self._settings(),
+            caller.lineage,
+            caller.turn,
+            caller.task or "",
+            caller.trust,
+        )
+
+    async def prepare(self, bench: Workbench) -> None:
+        """Let every group make ready what a turn needs."""
+        for kit in self._services.toolkits:
+            await kit.prepare(bench)
+
+    def toolset(self, caller: Caller) -> Toolset:
+        """The tools, bound to the caller."""
+        comms, bench = self._services.comms, self.bench(caller)
+        tools: dict[str, Tool] = {}
+        if bench.settings.a2a.enabled:
+            tools = bind(
+                MessageTools(comms, caller), SessionTools(comms, caller), TaskTools(comms, caller)
+            )
+        for kit in self._services.toolkits:
+            # What stands here already keeps its name: no server or module can take its place.
+            tools = kit.tools(bench) | tools
+        return Toolset(tools, lambda name: permitted(self._settings().tools, name))
