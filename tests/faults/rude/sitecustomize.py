@@ -23,9 +23,9 @@ if sys.argv[-4:-2] == ["daemon", "run"] or "daemon" in sys.orig_argv:
     from clawd.sessions.ending import TurnEnding
     from clawd.sessions.intake import Intake
     from clawd.sessions.records import TurnRecord
-    from clawd.sessions.turns import TurnRunner
+    from clawd.sessions.toolsets import Toolsets
 
-    _toolset = TurnRunner.toolset
+    _toolset = Toolsets.toolset
     _turn_for = Intake.turn_for
     _settle = TurnEnding.settle
 
@@ -94,7 +94,7 @@ if sys.argv[-4:-2] == ["daemon", "run"] or "daemon" in sys.orig_argv:
             pipe.write_bytes(b"now")
         time.sleep(seconds)
 
-    def toolset(self: TurnRunner, caller: Caller) -> Toolset:
+    def toolset(self: Toolsets, caller: Caller) -> Toolset:
         """The session's tools, and the rude ones."""
         polite = _toolset(self, caller)
         rude: dict[str, Tool] = bind(RudeTools())
@@ -113,7 +113,7 @@ if sys.argv[-4:-2] == ["daemon", "run"] or "daemon" in sys.orig_argv:
         await _settle(self, turn, *outcome)
 
     TurnEnding.settle = settle  # type: ignore[method-assign,assignment]
-    TurnRunner.toolset = toolset  # type: ignore[method-assign]
+    Toolsets.toolset = toolset  # type: ignore[method-assign]
     Intake.turn_for = turn_for  # type: ignore[method-assign]
 
     if os.environ.get("RUDE_STORM"):
