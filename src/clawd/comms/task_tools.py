@@ -7,10 +7,10 @@ from typing import Any, get_args
 from clawd.agent.tool import Answer, tool
 from clawd.comms.caller import Caller
 from clawd.comms.checks import check_priority
-from clawd.comms.fences import quoted
 from clawd.comms.manager import SessionCommsManager
 from clawd.comms.models import AsyncTask, TaskStatus, public
 from clawd.errors import Invalid
+from clawd.fences import quoted
 
 
 class TaskTools:

@@ -7,11 +7,11 @@ from typing import Any
 from clawd.agent.tool import Answer, tool
 from clawd.comms.caller import Caller
 from clawd.comms.checks import check_content, check_priority
-from clawd.comms.fences import origin_of, quoted
 from clawd.comms.manager import SessionCommsManager
 from clawd.comms.models import MAX_TOGETHER, fitting, public
 from clawd.comms.post import MAX_WAIT_SECONDS
 from clawd.errors import ClawdError, Invalid, NotFound
+from clawd.fences import origin_of, quoted
 from clawd.ids import OPERATOR
 
 

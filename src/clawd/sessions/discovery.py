@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from clawd.comms.directory import Directory, Entry
-from clawd.comms.fences import quoted
+from clawd.fences import quoted
 from clawd.sessions.session import Session
 
 

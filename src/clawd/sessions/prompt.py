@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from clawd.comms.directory import Entry
-from clawd.comms.fences import quoted
+from clawd.fences import quoted
 from clawd.sessions.identity import Identity
 
 _FENCES = (

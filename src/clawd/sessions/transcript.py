@@ -11,7 +11,7 @@ import msgspec
 
 from clawd.agent.context import tokens_of
 from clawd.agent.history import mended, restored
-from clawd.comms.fences import fenced
+from clawd.fences import fenced
 from clawd.ids import new_id, now
 from clawd.messages import ChatMessage, Usage, user
 from clawd.sessions.records import (

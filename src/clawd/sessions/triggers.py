@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from clawd.comms.fences import escaped, fenced, from_whom, origin_of
 from clawd.comms.models import AsyncTask, SessionMessage
+from clawd.fences import escaped, fenced, from_whom, origin_of
 
 _BRACKETS = "[]<>"
 """What a label in a head cannot have, or it would end the head."""
