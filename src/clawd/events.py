@@ -123,9 +123,14 @@ class RunFailed(RunEvent, frozen=True, tag="run_failed", kw_only=True):
 
 
 class RunSuspended(RunEvent, frozen=True, tag="run_suspended", kw_only=True):
-    """A turn stands still: its session is paused, or stops; it goes on with ``run_started``."""
+    """A turn stands still, and goes on with ``run_started``.
+
+    ``reason`` is ``paused`` when its session is paused, or stops, and ``approval`` while a human
+    has something to decide or to answer.
+    """
 
     usage: Usage = Usage()
+    reason: Literal["paused", "approval"] = "paused"
 
 
 class UsageReported(RunEvent, frozen=True, tag="usage", kw_only=True):
@@ -178,6 +183,18 @@ class Notice(Event, frozen=True, tag="notice", kw_only=True):
     parent: str = ""
 
 
+class ApprovalRequested(RunEvent, frozen=True, tag="approval_requested", kw_only=True):
+    """A turn waits for a yes, or for an answer, of the human (the whole record)."""
+
+    approval: Any
+
+
+class ApprovalSettled(RunEvent, frozen=True, tag="approval_settled", kw_only=True):
+    """It was allowed, denied, answered, withdrawn, or its time is over (the whole record)."""
+
+    approval: Any
+
+
 class Missed(Event, frozen=True, tag="missed", kw_only=True):
     """A viewer was too slow, or came too late: ``count`` events were not delivered to it."""
 
@@ -190,7 +207,7 @@ NAMES: dict[type[Event], str] = {
         PromptQueued, RunStarted, TextMessageStart, TextMessageContent, TextMessageEnd,
         ToolCallStart, ToolCallProgress, ToolCallEnd, ToolCallError, RunFinished, RunFailed,
         RunSuspended, UsageReported, SessionMessageChanged, TaskUpdated, SessionCreated,
-        SessionChanged, SessionRemoved, Notice, Missed,
+        SessionChanged, SessionRemoved, Notice, ApprovalRequested, ApprovalSettled, Missed,
     )
 }  # fmt: skip
 """Every kind of event with its name on the wire."""

@@ -28,7 +28,8 @@ class Lineage(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, g
     many messages, tasks and creations lie between the cause and this; ``path`` the sessions
     that they went through, the latest last (at most ``MAX_PATH``); ``tasks`` the open delegations
     that this is part of, outermost first, as ``session`` ids of their workers. ``budget`` is the
-    purse of all of it, where whoever opened the trace gave one.
+    purse of all of it, where whoever opened the trace gave one. ``untrusted``: on the way here
+    somebody had read text from outside.
     """
 
     trace: str
@@ -38,6 +39,7 @@ class Lineage(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, g
     tasks: tuple[str, ...] = ()
     origin: Origin = "operator"
     budget: Budget | None = None
+    untrusted: bool = False
 
     def step(self, parent: str, through: str) -> Lineage:
         """One hop on: what ``parent`` led to, sent by ``through``."""

@@ -12,9 +12,11 @@ import pytest
 
 from clawd import events
 from clawd.agent.history import mended
-from clawd.agent.loop import Failed, Finished, Turn, run_turn
+from clawd.agent.loop import Failed, Finished, Parked, run_turn
 from clawd.agent.repetition import Repetition
-from clawd.agent.tool import Answer, Toolset, bind, tool
+from clawd.agent.tool import Answer, bind, tool
+from clawd.agent.toolset import Toolset
+from clawd.agent.turn import Turn
 from clawd.errors import ContextOverflow, GuardRefused, ProviderError, StorageError
 from clawd.llm.port import ChatRequest, Reply, TextDelta
 from clawd.messages import ChatMessage, Function, ToolCall, Usage
@@ -101,6 +103,7 @@ class Run:
         async with asyncio.timeout(5):
             outcome = await run_turn(self.turn, self.model, self.kept, self._tools)
         self.check()
+        assert not isinstance(outcome, Parked)
         return outcome
 
     def check(self) -> None:

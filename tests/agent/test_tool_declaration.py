@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import pytest
 
-from clawd.agent.tool import Answer, Tool, Toolset, bind, parse_arguments, tool
+from clawd.agent.tool import Answer, Tool, bind, parse_arguments, tool
+from clawd.agent.toolset import Toolset
 from clawd.errors import ClawdError, Invalid, Refused, TimedOut
 
 

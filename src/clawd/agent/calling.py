@@ -41,3 +41,10 @@ def call_id() -> str:
 def progress(text: str) -> None:
     """Tell those who watch how far the call is: one line or a piece of output."""
     _call.get().tell(text)
+
+
+class ParkedCall(BaseException):
+    """The call waits for a human: its turn stands still, and makes the call anew when it goes on.
+
+    No ``Exception``, so that no tool that catches its own failures swallows it.
+    """

@@ -17,7 +17,7 @@ import msgspec
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
-from clawd.errors import Invalid, Refused, TimedOut
+from clawd.errors import Invalid, TimedOut
 from clawd.messages import JSON
 from clawd.nearest import nearest
 
@@ -101,15 +101,22 @@ class Tool:
         return self.declaration.schema()
 
     async def call(self, arguments: JSON) -> Answer:
-        """Check the arguments and run the tool, for so long as its declaration allows.
+        """Check the arguments and run the tool: what nobody needs to look at in between."""
+        return await self.run(self.check(arguments))
 
-        ``Invalid`` names every wrong field; ``TimedOut`` says that the time was over.
-        """
+    def check(self, arguments: JSON) -> JSON:
+        """The arguments under their own names, with defaults; ``Invalid`` names every wrong one."""
         try:
             checked = self.declaration.arguments.model_validate(arguments)
         except ValidationError as error:
             raise self._explained(error) from None
-        given = {name: getattr(checked, name) for name in type(checked).model_fields}
+        return {name: getattr(checked, name) for name in type(checked).model_fields}
+
+    async def run(self, given: JSON) -> Answer:
+        """Run the tool on checked arguments, for so long as its declaration allows.
+
+        ``TimedOut`` says that the time was over.
+        """
         seconds = self.declaration.seconds
         limit = asyncio.timeout(seconds)
         try:
@@ -187,40 +194,6 @@ def _find(kind: type) -> Iterable[Declaration]:
     return (declaration for declaration in found if isinstance(declaration, Declaration))
 
 
-class Toolset:
-    """The tools of one turn; what is permitted is asked for the list *and* at each call."""
-
-    def __init__(
-        self, tools: dict[str, Tool], permitted: Callable[[str], bool] = lambda _: True
-    ) -> None:
-        self._tools = tools
-        self._permitted = permitted
-
-    def names(self) -> list[str]:
-        """The tools that may be called now."""
-        return [name for name in self._tools if self._permitted(name)]
-
-    def known(self) -> list[str]:
-        """All tools, those too that are denied."""
-        return list(self._tools)
-
-    def all(self) -> list[Tool]:
-        """The permitted tools."""
-        return [self._tools[name] for name in self.names()]
-
-    def get(self, name: str) -> Tool:
-        """A tool by name; ``Invalid`` for an unknown one, ``Refused`` for one that is denied."""
-        if name not in self._tools:
-            raise unknown_tool(name, self.names())
-        if not self._permitted(name):
-            raise Refused(
-                "tool_denied",
-                f"this session may not use {name}",
-                hint=f"tools: {', '.join(self.names())}",
-            )
-        return self._tools[name]
-
-
 def parse_arguments(text: str) -> JSON:
     """The arguments that a model wrote; nothing means none. ``Invalid`` says what is wrong."""
     if not text.strip():
@@ -240,18 +213,6 @@ def parse_arguments(text: str) -> JSON:
             hint='such as {"name": "value"}',
         )
     return arguments
-
-
-def unknown_tool(name: str, known: Iterable[str]) -> Invalid:
-    """The error for a call of a tool that this session does not have."""
-    names = sorted(known)
-    near = nearest(name, names)
-    hint = f"did you mean {near}? " if near else ""
-    return Invalid(
-        "unknown_tool",
-        f"there is no tool named {name[:80]!r}",
-        hint=f"{hint}tools: {', '.join(names) or 'none'}",
-    )
 
 
 def _camel(name: str) -> str:

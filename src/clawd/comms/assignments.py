@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -14,8 +14,9 @@ from clawd.bus.port import Envelope, MessageBus
 from clawd.comms.board import TaskBoard, already_final, unknown_task
 from clawd.comms.caller import Caller
 from clawd.comms.checks import check_content, check_context, encoded
+from clawd.comms.clock import Clock
 from clawd.comms.directory import Directory
-from clawd.comms.evidence import check_evidence, verified
+from clawd.comms.evidence import check_evidence, stamped
 from clawd.comms.guards import Guards
 from clawd.comms.models import AsyncTask
 from clawd.comms.post import Post
@@ -31,14 +32,6 @@ log = logging.getLogger("clawd.tasks")
 MAX_DEADLINE_SECONDS = 366 * 86_400.0
 _AGAIN_SECONDS = 2.0
 _MOST_SECONDS = 300.0
-
-
-class Clock(Protocol):
-    """Calls back later; the daemon's supervisor owns what then runs."""
-
-    def later(self, seconds: float, what: Callable[[], Awaitable[object]]) -> object:
-        """Run ``what`` after so many seconds."""
-        ...
 
 
 class Assignments:
@@ -220,8 +213,8 @@ class Assignments:
                 return task
             raise already_final(task)
         check_evidence(caller, evidence or [])
-        verdict = {"result": result} if error is None else {"error": error}
-        return await self.end(task, status, verified=verified(caller), **verdict)
+        verdict: dict[str, Any] = {"result": result} if error is None else {"error": error}
+        return await self.end(task, status, **stamped(caller, task), **verdict)
 
     async def cancel(self, session: str, task_id: str, reason: str | None) -> AsyncTask:
         """Creator, worker or operator call the task off; the worker's turn is stopped.
@@ -247,7 +240,7 @@ class Assignments:
         if task is None or task.final or self.verdicts.awaited(task):
             return
         if text.strip():
-            await self.end(task, "completed", result=text, verified=verified(caller))
+            await self.end(task, "completed", result=text, **stamped(caller, task))
         else:
             await self.end(task, "failed", error="the turn ended without a result", reason="empty")
 
@@ -266,6 +259,13 @@ class Assignments:
         task = self.board.find(task_id)
         if task is not None and not task.final:
             await self.board.change(task, attempt=max(0, task.attempt - 1))
+
+    async def input_required(self, task_id: str) -> None:
+        """Its turn stands still until somebody has answered; no start is counted."""
+        task = self.board.find(task_id)
+        if task is not None and not task.final:
+            attempt = max(0, task.attempt - 1)
+            self._tell(await self.board.change(task, status="input_required", attempt=attempt))
 
     async def end(self, task: AsyncTask, status: Any, **fields: Any) -> AsyncTask:
         """Make a task final, stop what it started, and tell its creator and its dependants."""

@@ -7,7 +7,9 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clawd.agent.workbench import Trust
+import msgspec
+
+from clawd.agent.trust import Trust
 from clawd.comms.models import SessionMessage
 from clawd.ids import OPERATOR
 from clawd.lineage import Lineage, begin
@@ -21,6 +23,7 @@ def _no_pause() -> AbstractAsyncContextManager[object]:
 class Caller:
     """The one who sends, delegates, reads or creates; bound to a turn, never given by a model.
 
+    ``cause`` is where the turn comes from.
     ``triggered_by`` are the messages that started the turn; ``task`` the id of the task that it
     works on; ``done`` the tool calls that have ended in it (call id → name, success); ``answers``
     the answers that waits in it have got; ``pause`` gives back the turn's slot while it waits for
@@ -28,7 +31,7 @@ class Caller:
     """
 
     session: str
-    lineage: Lineage
+    cause: Lineage
     turn: str = ""
     triggered_by: tuple[SessionMessage, ...] = ()
     task: str | None = None
@@ -37,6 +40,18 @@ class Caller:
     pause: Callable[[], AbstractAsyncContextManager[object]] = _no_pause
     answers: list[SessionMessage] = field(default_factory=list)
     trust: Trust = field(default_factory=Trust)
+
+    @property
+    def lineage(self) -> Lineage:
+        """What led here, for whatever is made now: marked once the turn has read from outside."""
+        if self.trust.untrusted and not self.cause.untrusted:
+            return msgspec.structs.replace(self.cause, untrusted=True)
+        return self.cause
+
+    def saw(self, lineage: Lineage | None, source: str) -> None:
+        """The turn has read what came with this lineage; what came from outside marks it."""
+        if lineage is None or lineage.untrusted or lineage.origin == "external":
+            self.trust.mark(source)
 
 
 def operator() -> Caller:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from clawd.comms.caller import Caller
+from clawd.comms.models import AsyncTask
 from clawd.errors import Refused
 from clawd.ids import OPERATOR
 
@@ -14,6 +18,14 @@ COMPLETE = "complete_async_task"
 def verified(caller: Caller) -> bool:
     """Whether the turn did anything but end the task; the operator's word always counts."""
     return caller.session == OPERATOR or any(name != COMPLETE for name, _ in caller.done.values())
+
+
+def stamped(caller: Caller, task: AsyncTask) -> dict[str, Any]:
+    """What a verdict says of the turn that gave it: whether a tool was used, what it has read."""
+    lineage = task.lineage
+    if lineage is not None and caller.trust.untrusted:
+        lineage = msgspec.structs.replace(lineage, untrusted=True)
+    return {"verified": verified(caller), "lineage": lineage}
 
 
 def check_evidence(caller: Caller, evidence: list[str]) -> None:

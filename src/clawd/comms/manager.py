@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from clawd.bus.port import MessageBus
-from clawd.comms.assignments import Assignments, Clock
+from clawd.comms.assignments import Assignments
 from clawd.comms.board import TaskBoard
 from clawd.comms.caller import Caller
+from clawd.comms.clock import Clock
 from clawd.comms.creation import SessionCreation
 from clawd.comms.directory import Directory, Entry
 from clawd.comms.guards import Guards

@@ -89,6 +89,8 @@ class TaskTools:
             tasks = self._comms.tasks_of(
                 session, created=created_by_me, assigned=assigned_to_me, status=status
             )
+        for task in tasks:
+            self._caller.saw(task.lineage, f"task {task.id}")
         shown = [self._shown(task) for task in tasks]
         lines = [
             f"- {t.id}: {t.status}, {t.from_session} -> {t.to_session}: {quoted(t.task, 60)}"

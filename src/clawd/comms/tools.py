@@ -130,6 +130,7 @@ class MessageTools:
                 f"No answer from {target} within {wait:g} s; it will arrive as a message.{paused}"
             )
             return Answer(text, facts | {"answered": False})
+        self._caller.saw(reply.lineage, f"answer of {target}")
         # The id comes first: by it a restart knows that this transcript has the answer.
         facts |= {"answered": True, "answerId": reply.id, "origin": origin_of(reply.lineage)}
         facts["answer"] = reply.content
@@ -184,6 +185,8 @@ class MessageTools:
         count = fitting(found[::-1], MAX_TOGETHER // 2)
         left, found = found[:-count], found[-count:]
         shown = [public(message) for message in found]
+        for message in found:
+            self._caller.saw(message.lineage, f"message {message.id} from {message.from_}")
         if mark_as_read:
             await self._comms.post.read(found)
         text = (
@@ -255,6 +258,8 @@ class MessageTools:
         """
         self._comms.directory.readable(self._caller.session, session_id)
         found = await self._comms.host.outputs(session_id, max(1, min(limit, 50)))
+        if any(output.pop("untrusted", False) for output in found):
+            self._caller.trust.mark(f"outputs of {session_id}")
         outputs = [output | {"session": session_id, "origin": "peer"} for output in found]
         return Answer(
             f"{len(outputs)} outputs of {session_id} (data from that session).",

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from clawd.agent.tool import unknown_tool
+from clawd.agent.toolset import unknown_tool
 from clawd.comms.caller import operator
 from clawd.config.output import redacted
 from clawd.config.schema import ProviderTemplate

@@ -7,11 +7,13 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from clawd.agent.context import cut_before, summarise, tokens_of
+from clawd.agent.history import unanswered
+from clawd.agent.trust import Trust
 from clawd.errors import ClawdError, GuardRefused
 from clawd.ids import now
 from clawd.llm.port import ChatModel, ChatRequest
 from clawd.llm.tokens import estimate
-from clawd.messages import ChatMessage, Usage, system, user
+from clawd.messages import ChatMessage, ToolCall, Usage, system, user
 from clawd.sessions.records import MessageRecord, TurnRecord
 from clawd.sessions.transcript import Transcript
 
@@ -43,6 +45,8 @@ class TurnConversation:
         notice: Callable[[str, str], object],
         spent: Callable[[Usage], object],
         last: Callable[[MessageRecord], Awaitable[object]],
+        trust: Trust,
+        fit: Callable[[str], Awaitable[str]],
     ) -> None:
         self._transcript = transcript
         self._turn = turn
@@ -59,6 +63,8 @@ class TurnConversation:
         self._notice = notice
         self._spent = spent
         self._last = last
+        self._trust = trust
+        self._fit = fit
         self._tool_tokens = -1
 
     async def request(self, tools: tuple[msgspec.Raw, ...]) -> ChatRequest:
@@ -87,12 +93,24 @@ class TurnConversation:
         What tools answered is safe from a kill, and from a power cut with the model's next
         message: until then the calls count as interrupted, and are not made again either way.
         """
-        lines = [self._transcript.message(self._turn, m, partial=partial) for m in messages]
+        lines = [self._line(message, partial=partial) for message in messages]
         await self._transcript.append(*lines, sync=any(m.role != "tool" for m in messages))
 
     async def end(self, message: ChatMessage) -> None:
         """Add the last word; durable when this returns, and the turn's end with it if it may be."""
-        await self._last(self._transcript.message(self._turn, message))
+        await self._last(self._line(message))
+
+    def _line(self, message: ChatMessage, *, partial: bool = False) -> MessageRecord:
+        untrusted = self._trust.untrusted
+        return self._transcript.message(self._turn, message, partial=partial, untrusted=untrusted)
+
+    async def fit(self, result: str) -> str:
+        """A tool's result as it is to be shown; what is too long is cut, and kept whole."""
+        return await self._fit(result)
+
+    def open_calls(self) -> tuple[ToolCall, ...]:
+        """The calls that a human had to decide on when the turn last stood still."""
+        return unanswered(self._transcript.of_turn(self._turn.id))
 
     async def hear(self) -> None:
         """Add the lines that steer this turn, and mark each as heard in the same append."""
@@ -111,6 +129,8 @@ class TurnConversation:
     async def _compact(self, keep: int, *, worth: int = 0) -> bool:
         live = self._transcript.live()
         cut = cut_before([record.message for record in live], keep)
+        # A turn that stands still goes on with its calls: they stay as they are.
+        cut = min([cut, *self._transcript.parked_places()])
         if cut == 0 or sum(tokens_of(record.message) for record in live[:cut]) < worth:
             return False
         before = self._transcript.tokens()

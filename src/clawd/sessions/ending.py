@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from clawd.agent.loop import CANCELLED, Failed, Finished, Turn
+from clawd.agent.dispatch import CANCELLED
+from clawd.agent.loop import Failed, Finished, Parked
+from clawd.agent.turn import Turn
 from clawd.bus.port import Envelope
 from clawd.comms.caller import Caller
 from clawd.comms.models import SessionMessage
@@ -100,6 +102,21 @@ class TurnEnding:
             if turn.trigger.kind == "task":
                 await self._services.comms.tasks.suspended(turn.trigger.ids[0])
 
+    async def parked(self, turn: TurnRecord, caller: Caller, run: Turn) -> None:
+        """The turn stands still until a human has said something; the session goes on without."""
+        self._end = RunSuspended(
+            session=self._settings().id,
+            trace=turn.lineage.trace,
+            run_id=turn.id,
+            usage=run.usage,
+            reason="approval",
+        )
+        await self._transcript.change(
+            turn, status="parked", attempt=turn.attempt - 1, usage=run.usage, stood_still=True
+        )
+        if caller.task is not None:
+            await self._services.comms.tasks.input_required(caller.task)
+
     async def said(self, turn: TurnRecord, caller: Caller, run: Turn, line: MessageRecord) -> None:
         """The last word is durable when this returns.
 
@@ -111,11 +128,17 @@ class TurnEnding:
             await self._finish(turn, run, line.message.content or "", line)
 
     async def settle(
-        self, turn: TurnRecord, caller: Caller, run: Turn, outcome: Finished | Failed
+        self, turn: TurnRecord, caller: Caller, run: Turn, outcome: Finished | Failed | Parked
     ) -> None:
-        """The turn came to its end: senders and creators are told, then it is final."""
+        """The turn came to its end: senders and creators are told, then it is final.
+
+        One that waits for a human stands still instead.
+        """
         try:
-            await self._settle(turn, caller, run, outcome)
+            if isinstance(outcome, Parked):
+                await self.parked(turn, caller, run)
+            else:
+                await self._settle(turn, caller, run, outcome)
         except StorageError as refused:
             # It is settled once the disk takes it; whoever waits for it learns what is wrong.
             self._failed(turn, refused.as_json(), run.usage)

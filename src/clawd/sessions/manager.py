@@ -172,7 +172,11 @@ class SessionManager:
     async def outputs(self, session_id: str, limit: int) -> list[JSON]:
         """The latest final texts of a session, oldest first."""
         finals = (await self.get(session_id).transcript.finals())[-limit:]
-        return [{"time": r.time, "turn": r.turn, "text": r.message.content} for r in finals]
+        return [
+            {"time": r.time, "turn": r.turn, "text": r.message.content}
+            | ({"untrusted": True} if r.untrusted else {})
+            for r in finals
+        ]
 
     async def stop_work(self, task: AsyncTask) -> None:
         """Stop the turn that works on this task, if one runs."""

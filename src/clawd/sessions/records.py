@@ -11,10 +11,13 @@ from clawd.lineage import Lineage
 from clawd.messages import JSON, ChatMessage, Usage
 
 TriggerKind = Literal["user", "message", "task", "schedule", "client"]
-TurnStatus = Literal["queued", "running", "waiting", "finished", "failed", "cancelled", "steered"]
+TurnStatus = Literal[
+    "queued", "running", "waiting", "parked", "finished", "failed", "cancelled", "steered"
+]
 
-OPEN: frozenset[TurnStatus] = frozenset({"queued", "running", "waiting"})
-"""The states of a turn that is still to be run, or to be gone on with."""
+OPEN: frozenset[TurnStatus] = frozenset({"queued", "running", "waiting", "parked"})
+"""The states of a turn that is still to be run, or to be gone on with; a parked one waits for an
+answer of the human."""
 
 
 class Trigger(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -40,7 +43,8 @@ class Line(
 class TurnRecord(Line, frozen=True, tag="turn", kw_only=True):
     """A turn: accepted, started, and how it ended.
 
-    ``attempt`` counts its starts, ``crashes`` those that daemon or session did not survive.
+    ``attempt`` counts its starts, ``crashes`` those that daemon or session did not survive;
+    ``stood_still``: it waited for a human, and other turns came in between.
     """
 
     trigger: Trigger
@@ -52,6 +56,7 @@ class TurnRecord(Line, frozen=True, tag="turn", kw_only=True):
     ended_at: str | None = None
     usage: Usage | None = None
     error: JSON | None = None
+    stood_still: bool = False
 
     @property
     def own(self) -> bool:
@@ -60,12 +65,16 @@ class TurnRecord(Line, frozen=True, tag="turn", kw_only=True):
 
 
 class MessageRecord(Line, frozen=True, tag="message", kw_only=True):
-    """A chat message; ``partial`` when the model was stopped in the middle of it."""
+    """A chat message; ``partial`` when the model was stopped in the middle of it.
+
+    ``untrusted``: the turn had read text from outside when this was said.
+    """
 
     turn: str
     trigger: TriggerKind
     message: ChatMessage
     partial: bool = False
+    untrusted: bool = False
 
 
 class SummaryRecord(Line, frozen=True, tag="summary", kw_only=True):

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from clawd.agent.workbench import Toolkit
 from clawd.bus.port import MessageBus
-from clawd.comms.assignments import Clock
+from clawd.comms.clock import Clock
 from clawd.comms.manager import SessionCommsManager
 from clawd.config.schema import Config, SessionSettings
 from clawd.events import Event

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from clawd.agent.tool import Toolset
+from clawd.agent.toolset import Toolset
 from clawd.bus.port import Envelope, Kind
 from clawd.comms.caller import Caller
 from clawd.comms.manager import Status

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from clawd.agent.tool import Tool, Toolset, bind
+from clawd.agent.tool import Tool, bind
+from clawd.agent.toolset import Toolset
 from clawd.agent.workbench import Workbench
 from clawd.comms.caller import Caller
 from clawd.comms.session_tools import SessionTools

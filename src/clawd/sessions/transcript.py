@@ -52,6 +52,8 @@ class Transcript:
         self.last_activity = ""
         self._messages: list[MessageRecord] | None = []
         self._summary: SummaryRecord | None = None
+        self._stood_still: set[str] = set()
+        """The turns of this conversation that waited for a human, with others in between."""
         self._behind = 0
         """How many of the messages the summary stands for."""
         self._tokens = 0
@@ -122,7 +124,12 @@ class Transcript:
         return conversation
 
     def message(
-        self, turn: TurnRecord, message: ChatMessage, *, partial: bool = False
+        self,
+        turn: TurnRecord,
+        message: ChatMessage,
+        *,
+        partial: bool = False,
+        untrusted: bool = False,
     ) -> MessageRecord:
         """The line for a chat message of this turn."""
         kind: TriggerKind = turn.trigger.kind
@@ -134,6 +141,7 @@ class Transcript:
             trigger=kind,
             message=message,
             partial=partial,
+            untrusted=untrusted,
         )
 
     def of_turn(self, turn_id: str) -> list[ChatMessage]:
@@ -168,13 +176,25 @@ class Transcript:
 
     def view(self, running: str = "") -> list[ChatMessage]:
         """What a request holds behind the system prompt; ``running`` is the turn that goes on."""
-        messages = [
-            record.message
-            for record in self.live()
-            if not (record.partial and record.turn == running)
-        ]
+        records = [r for r in self.live() if not (r.partial and r.turn == running)]
+        if self._stood_still:
+            records = _by_turn(records, self._stood_still)
+        messages = [record.message for record in records]
         opening = [] if self._summary is None else [user(_opening(self._summary))]
         return opening + mended(messages)
+
+    def parked_places(self) -> list[int]:
+        """Where in ``live()`` the turns begin that stand still now."""
+        parked = {turn.id for turn in self.turns.values() if turn.status == "parked"}
+        firsts: dict[str, int] = {}
+        for place, record in enumerate(self.live() if parked or self._stood_still else ()):
+            if record.turn in parked or record.turn in self.turns:
+                firsts.setdefault(record.turn, place)
+        return list(firsts.values())
+
+    def untrusted(self, turn_id: str) -> bool:
+        """Whether a turn has read text from outside, as far as it has come."""
+        return any(record.turn == turn_id and record.untrusted for record in self.records())
 
     def tokens(self) -> int:
         """About how many tokens the view takes."""
@@ -204,6 +224,7 @@ class Transcript:
                 self.conversation = record.id
                 self._messages, self._summary = [], None
                 self._behind = self._tokens = 0
+                self._stood_still = set()
             case TurnRecord():
                 self._fold_turn(record)
             case MessageRecord() if record.conversation == self.conversation:
@@ -219,12 +240,30 @@ class Transcript:
 
     def _fold_turn(self, turn: TurnRecord) -> None:
         self._told(turn)
+        if turn.stood_still and turn.conversation == self.conversation:
+            self._stood_still.add(turn.id)
         if turn.status in OPEN:
             self.turns[turn.id] = turn
             return
         self.turns.pop(turn.id, None)
         if turn.usage is not None:
             self.usage += turn.usage
+
+
+def _by_turn(records: list[MessageRecord], turns: set[str]) -> list[MessageRecord]:
+    """The messages with those of these turns together, each turn at the place of its last one."""
+    own: dict[str, list[MessageRecord]] = {turn: [] for turn in turns}
+    for record in records:
+        if record.turn in own:
+            own[record.turn].append(record)
+    lasts = {said[-1].id: said for said in own.values() if said}
+    ordered: list[MessageRecord] = []
+    for record in records:
+        if record.turn not in own:
+            ordered.append(record)
+        elif record.id in lasts:
+            ordered += lasts[record.id]
+    return ordered
 
 
 def _restored(records: Iterable[Record]) -> Iterator[Record]:

@@ -9,8 +9,10 @@ from functools import partial
 from pathlib import Path
 
 from clawd.agent.history import INTERRUPTED, calls_made, unanswered
-from clawd.agent.loop import Failed, Finished, Turn, run_turn
+from clawd.agent.loop import Failed, Finished, Parked, run_turn
 from clawd.agent.repetition import Repetition
+from clawd.agent.trust import Trust
+from clawd.agent.turn import Turn
 from clawd.agent.workbench import Workbench
 from clawd.comms.caller import Caller
 from clawd.comms.models import SessionMessage
@@ -25,6 +27,7 @@ from clawd.sessions.conversation import TurnConversation
 from clawd.sessions.ending import MAX_STARTS, TurnEnding
 from clawd.sessions.gate import Slot
 from clawd.sessions.records import MessageRecord, Trigger, TurnRecord
+from clawd.sessions.results import shown_part
 from clawd.sessions.services import Chosen, Services
 from clawd.sessions.toolsets import Toolsets
 from clawd.sessions.transcript import Transcript
@@ -126,6 +129,7 @@ class TurnRunner:
             lineage=turn.lineage,
             attempt=turn.attempt + 1,
             crashes=turn.crashes,
+            stood_still=turn.stood_still,
             started_at=turn.started_at or now(),
             usage=await self._used(turn),
         )
@@ -199,7 +203,9 @@ class TurnRunner:
             return task_text(task, map(board.get, task.depends_on)) if task else None
         return turn.trigger.text
 
-    async def _outcome(self, turn: TurnRecord, caller: Caller, run: Turn) -> Finished | Failed:
+    async def _outcome(
+        self, turn: TurnRecord, caller: Caller, run: Turn
+    ) -> Finished | Failed | Parked:
         said = self._transcript.of_turn(turn.id)
         if said and said[-1].role == "assistant" and not said[-1].tool_calls:
             # The daemon died between the last word and settling it: nothing is asked again.
@@ -244,6 +250,8 @@ class TurnRunner:
             ),
             spent=partial(self._spent, turn, run, chosen.name),
             last=last,
+            trust=run.trust if run else Trust(),
+            fit=lambda result: shown_part(self._workspace, result, private=settings.a2a.encrypt),
         )
 
     def _spent(self, turn: TurnRecord, run: Turn | None, model: str, usage: Usage) -> None:
@@ -306,8 +314,21 @@ class TurnRunner:
             calls_made(said),
             sum(m.role == "assistant" for m in said),
             lambda: not self._stopped,
+            self._trust(turn),
         )
         return self._caller(turn, run, slot), run
+
+    def _trust(self, turn: TurnRecord) -> Trust:
+        """What the turn has read from outside: what started it, and what it read before."""
+        trust = Trust()
+        if turn.lineage.untrusted or turn.lineage.origin == "external":
+            trust.mark(f"what started it ({turn.trigger.source or turn.trigger.kind})")
+        for message in self._ending.messages(turn):
+            if message.lineage is None or message.lineage.untrusted:
+                trust.mark(f"message {message.id} from {message.from_}")
+        if self._transcript.untrusted(turn.id):
+            trust.mark("what it read before it stood still")
+        return trust
 
     def _caller(
         self, turn: TurnRecord, run: Turn | None = None, slot: Slot | None = None
@@ -320,5 +341,6 @@ class TurnRunner:
             self._ending.task(turn),
             run.done if run else {},
             self._workspace,
+            trust=run.trust if run else Trust(),
         )
         return replace(caller, pause=slot.lent) if slot else caller

@@ -12,8 +12,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from clawd.agent.history import unanswered
+from clawd.agent.tool import fitting
 from clawd.llm.port import ChatRequest, Reply, TextDelta
-from clawd.messages import ChatMessage, user
+from clawd.messages import ChatMessage, ToolCall, user
 
 Said = Reply | Exception | list[TextDelta | Reply | Exception]
 
@@ -63,6 +65,14 @@ class KeptInMemory:
     async def end(self, message: ChatMessage) -> None:
         """Keep the last word like any other."""
         await self.keep(message)
+
+    async def fit(self, result: str) -> str:
+        """Cut what is far too long."""
+        return fitting(result)
+
+    def open_calls(self) -> tuple[ToolCall, ...]:
+        """The calls that have no result yet."""
+        return unanswered(self.messages)
 
     async def hear(self) -> None:
         """Take in the lines of the user that wait."""

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 if sys.argv[-4:-2] == ["daemon", "run"] or "daemon" in sys.orig_argv:
-    from clawd.agent.tool import Answer, Tool, Toolset, bind, tool
+    from clawd.agent.tool import Answer, Tool, bind, tool
+    from clawd.agent.toolset import Toolset
     from clawd.bus.port import Envelope
     from clawd.comms.caller import Caller
     from clawd.sessions.ending import TurnEnding
