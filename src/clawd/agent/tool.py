@@ -64,7 +64,8 @@ class Declaration:
 
     name: str
     description: str
-    arguments: type[BaseModel]
+    arguments: type[BaseModel] | None
+    """None where ``parameters`` were given from outside: a ``Tool`` of its own checks them."""
     parameters: JSON
     seconds: float
     untrusted: bool = False
@@ -106,6 +107,8 @@ class Tool:
 
     def check(self, arguments: JSON) -> JSON:
         """The arguments under their own names, with defaults; ``Invalid`` names every wrong one."""
+        if self.declaration.arguments is None:
+            return arguments
         try:
             checked = self.declaration.arguments.model_validate(arguments)
         except ValidationError as error:
@@ -121,7 +124,7 @@ class Tool:
         limit = asyncio.timeout(seconds)
         try:
             async with limit:
-                return await self.function(**given)
+                return await self.apply(given)
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -129,8 +132,12 @@ class Tool:
                 "tool_timeout", f"{self.name} did not end within {seconds:g} s"
             ) from None
 
+    async def apply(self, given: JSON) -> Answer:
+        """Call the function, without a limit of time."""
+        return await self.function(**given)
+
     def _explained(self, error: ValidationError) -> Invalid:
-        known = list(self.declaration.arguments.model_fields)
+        known = list(self.declaration.arguments.model_fields) if self.declaration.arguments else []
         found = []
         for problem in error.errors(include_url=False, include_input=False):
             place = ".".join(str(part) for part in problem["loc"])
