@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from clawd.agent.workbench import Toolkit
 from clawd.comms.manager import SessionCommsManager
 from clawd.config.problem import Path
 from clawd.config.schema import Config
@@ -15,6 +16,8 @@ from clawd.sessions.manager import SessionManager
 from clawd.sessions.models import ConfiguredModels
 from clawd.sessions.tracing import Tracing
 from clawd.stream import EventStream
+
+Part = TypeVar("Part", bound=Toolkit)
 
 
 class House(Protocol):
@@ -62,6 +65,10 @@ class House(Protocol):
     @property
     def tracing(self) -> Tracing:
         """What causes led to."""
+        ...
+
+    def part(self, kind: type[Part]) -> Part | None:
+        """The group of tools of this class; None when the daemon was built without it."""
         ...
 
     def status(self) -> JSON:
