@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+from clawd.approvals.desk import Desk
 from clawd.bus.memory import MemoryBus
 from clawd.comms.caller import Caller
 from clawd.comms.directory import Entry
@@ -79,8 +80,9 @@ async def one_message(folder: Path, model: Refusing) -> tuple[SessionCommsManage
             comms = SessionCommsManager(
                 folder, bus, writer, clock, see, lambda _: limits, lambda: 24.0
             )
+            desk = Desk(folder / "approvals.jsonl", writer, clock, see)
             services = Services(
-                comms, bus, writer, clock, Gate(lambda: 4), model, lambda: config, see
+                comms, bus, writer, clock, Gate(lambda: 4), model, lambda: config, see, desk
             )
             for name in ("a", "b"):
                 comms.directory.put(Entry(name, name, wake=name == "b"))

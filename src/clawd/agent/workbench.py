@@ -17,7 +17,8 @@ class Workbench:
     """The caller that tools are bound to: a session, where it works, and what led to this turn.
 
     ``settings`` are those in force when the tools were bound; ``turn`` is "" outside a turn, on
-    the operator's word. A tool that reads what came from outside marks ``trust``.
+    the operator's word; ``trigger`` the kind of what started it. A tool that reads what came from
+    outside marks ``trust``.
     """
 
     session: str
@@ -26,6 +27,7 @@ class Workbench:
     lineage: Lineage
     turn: str = ""
     task: str = ""
+    trigger: str = ""
     trust: Trust = field(default_factory=Trust)
 
 

@@ -27,7 +27,8 @@ class Caller:
     ``triggered_by`` are the messages that started the turn; ``task`` the id of the task that it
     works on; ``done`` the tool calls that have ended in it (call id → name, success); ``answers``
     the answers that waits in it have got; ``pause`` gives back the turn's slot while it waits for
-    somebody; ``trust`` says whether the turn has read text from outside.
+    somebody; ``trust`` says whether the turn has read text from outside;
+    ``trigger`` is the kind of what started it.
     """
 
     session: str
@@ -40,6 +41,7 @@ class Caller:
     pause: Callable[[], AbstractAsyncContextManager[object]] = _no_pause
     answers: list[SessionMessage] = field(default_factory=list)
     trust: Trust = field(default_factory=Trust)
+    trigger: str = ""
 
     @property
     def lineage(self) -> Lineage:

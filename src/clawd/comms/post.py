@@ -19,7 +19,7 @@ from clawd.comms.mailbox import Mailbox
 from clawd.comms.models import MessageType, SessionMessage
 from clawd.comms.restoring import restore_messages
 from clawd.comms.traces import Traces
-from clawd.comms.waits import Wait, Waits
+from clawd.comms.waits import Wait, Waits, as_answer
 from clawd.config.schema import Limits
 from clawd.errors import Invalid, NotFound, Refused
 from clawd.events import Event, SessionMessageChanged
@@ -55,6 +55,8 @@ class Post:
         self._owners: dict[str, str] = {}
         self.holds_thread: Callable[[str, str], bool] = lambda _session, _thread: True
         """Whether a session may write in a thread (threads of tasks belong to two alone)."""
+        self.answers: Callable[[SessionMessage], bool] = lambda _message: False
+        """Takes a message that answers the question of a task, instead of waking its receiver."""
         self.has_a_time: Callable[[SessionMessage], object] = lambda _message: None
         """Told of each stored message that expires."""
 
@@ -242,6 +244,8 @@ class Post:
         So it does with mail of a session that has no right to wake it, but for what it asked for.
         """
         entry = self._directory.get(message.to)
+        if message.waits and self.answers(message):
+            return
         if (
             entry is not None
             and entry.enabled
@@ -341,9 +345,3 @@ class Post:
     def _tell(self, message: SessionMessage) -> None:
         trace = message.lineage.trace if message.lineage else ""
         self._emit(SessionMessageChanged(session=message.to, trace=trace, message=message))
-
-
-def as_answer(lineage: Lineage, question: SessionMessage) -> Lineage:
-    """An answer comes back at the hop count of what it answers."""
-    known = question.lineage or Lineage(question.id)
-    return lineage.back(lineage.parent, lineage.path[-1], known.hops, known.path)

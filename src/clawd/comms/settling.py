@@ -8,7 +8,8 @@ from clawd.comms.caller import Caller
 from clawd.comms.checks import cut
 from clawd.comms.guards import Guards
 from clawd.comms.models import MessageType, SessionMessage
-from clawd.comms.post import Post, as_answer
+from clawd.comms.post import Post
+from clawd.comms.waits import as_answer
 from clawd.config.schema import Limits
 from clawd.errors import Refused
 from clawd.ids import new_id, now

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from clawd.comms.models import SessionMessage
 from clawd.comms.refusals import in_a_row
 from clawd.errors import ClawdError, Refused
+from clawd.lineage import Lineage
 
 
 @dataclass(slots=True, eq=False)
@@ -110,3 +111,9 @@ def _circle(circle: str, path: list[Wait]) -> Refused:
         circle=circle,
         openQuestion={"id": open_wait.question, "from": asker, "content": open_wait.content},
     )
+
+
+def as_answer(lineage: Lineage, question: SessionMessage) -> Lineage:
+    """An answer comes back at the hop count of what it answers."""
+    known = question.lineage or Lineage(question.id)
+    return lineage.back(lineage.parent, lineage.path[-1], known.hops, known.path)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from clawd.config.limits import Limits
+from clawd.config.mcp import McpServer, check_server_name
+from clawd.config.patterns import read
 from clawd.config.provider import Endpoint, ProviderChoice
 from clawd.config.record import Listing, Positive, Record, SecretText, Text
+from clawd.config.schedules import ScheduleEntry, unique
 
 Right = Literal["list", "read", "send", "wake", "delegate", "create"]
 Decision = Literal["allow", "ask", "deny"]
@@ -66,7 +69,9 @@ class ToolSettings(Record):
     identity: Listing[IdentityFile] = ("MEMORY.md",)
     """The identity files that the session itself may write."""
     approval: dict[str, Decision] = Field(default_factory=dict)
-    """Patterns ``tool`` or ``tool(arguments)``, the first match decides; no match is allow."""
+    """Patterns ``tool``, ``tool(value)`` or ``tool(name=value)``; the first match decides."""
+    approval_hours: Annotated[float, Field(gt=0, le=8784)] = 24.0
+    """How long a yes is waited for; then it is a no."""
     after_untrusted: Listing[Literal["create_session", "identity", "exec_network"]] = ()
     """What needs no yes in a turn that has read untrusted text."""
     exec_network: bool = False
@@ -82,6 +87,13 @@ class ToolSettings(Record):
     search: WebSearch | None = None
     allow: Listing[Text] | None = None
     deny: Listing[Text] = ()
+
+    @field_validator("approval")
+    @classmethod
+    def _readable(cls, patterns: dict[str, Decision]) -> dict[str, Decision]:
+        for pattern in patterns:
+            read(pattern)
+        return patterns
 
     @field_validator("load")
     @classmethod
@@ -129,12 +141,20 @@ class SessionSettings(Record):
     limits: Limits = Limits()
     """Only the keys that are set here count: ask `clawd.config.schema.limits_for`."""
     aca: Curiosity = Curiosity()
-    mcp_servers: dict[str, dict[str, Any]] = Field(default_factory=dict, repr=False)
-    schedules: Listing[dict[str, Any]] = Field(default=(), repr=False)
-    skills: Listing[Text] = ()
+    mcp_servers: dict[str, McpServer] = Field(default_factory=dict)
+    schedules: Annotated[Listing[ScheduleEntry], AfterValidator(unique)] = ()
+    skills: Listing[Text] | None = None
+    """The names of those that are offered; None is all that are found."""
     kind: Literal["model", "code"] = "model"
     entrypoint: Text | None = None
     contracts: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("mcp_servers")
+    @classmethod
+    def _named(cls, servers: dict[str, McpServer]) -> dict[str, McpServer]:
+        for name in servers:
+            check_server_name(name)
+        return servers
 
     @model_validator(mode="before")
     @classmethod

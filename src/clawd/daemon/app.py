@@ -13,6 +13,8 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from clawd import __version__
+from clawd.approvals.desk import FILE_NAME as APPROVALS
+from clawd.approvals.desk import Desk
 from clawd.bus.memory import MemoryBus
 from clawd.comms.mailbox import FILE_NAME as MAILBOX
 from clawd.comms.manager import SessionCommsManager
@@ -29,11 +31,13 @@ from clawd.daemon.supervisor import Supervisor
 from clawd.daemon.watchdog import Watchdog
 from clawd.events import Notice
 from clawd.gateway.app import create_app
+from clawd.gateway.house import Part
 from clawd.gateway.serve import LocalServer
 from clawd.ids import OPERATOR, now
 from clawd.ledger.ledger import Ledger
 from clawd.ledger.report import shown, standing
 from clawd.messages import JSON
+from clawd.sessions.answers import Answers, going_on
 from clawd.sessions.gate import Gate
 from clawd.sessions.manager import SessionManager
 from clawd.sessions.models import ConfiguredModels
@@ -98,6 +102,7 @@ class Daemon:
             self._payer,
             lambda: configuration.config.retention.usage_days,
         )
+        self.desk = Desk(self.state / APPROVALS, self.writer, self.supervisor, emit, sealing)
         self.comms = SessionCommsManager(
             self.state,
             self.bus,
@@ -127,6 +132,7 @@ class Daemon:
             self.models,
             lambda: configuration.config,
             emit,
+            self.desk,
             self.redactor.text,
             sealing,
             self.features.toolkits,
@@ -134,6 +140,8 @@ class Daemon:
         self.registry = Registry(self.state / "sessions.jsonl", self.writer)
         self.sessions = SessionManager(home, services, self.models, self.registry, self.supervisor)
         self.comms.attach(self.sessions)
+        self.desk.attach(going_on(self.sessions.find))
+        self.comms.post.answers = Answers(self.desk, self.comms, self.supervisor)
         self.tracing = Tracing(self.comms, self.sessions.all, self.registry, self.notices.refusals)
         self._limits_of: WeakKeyDictionary[Session, tuple[Limits, SessionSettings, Limits]]
         self._limits_of = WeakKeyDictionary()
@@ -165,6 +173,7 @@ class Daemon:
             await self.ledger.resume()
             self.sessions.start()
             await self.comms.resume()
+            await self.desk.resume()
             await self.sessions.hold_orphans()
             self.supervisor.supervise("reload", self.reloader.run, self._lost("reload"))
             self.supervisor.supervise("sweep", self._sweep, self._lost("sweep"))
@@ -211,6 +220,11 @@ class Daemon:
         """The lines of ``config.json`` where these are written, of those that are."""
         return await asyncio.to_thread(self.configuration.lines_of, paths)
 
+    def part(self, kind: type[Part]) -> Part | None:
+        """The group of tools of this class; None when this daemon has none."""
+        found = (kit for kit in self.features.toolkits if isinstance(kit, kind))
+        return next(found, None)
+
     def status(self) -> JSON:
         """What ``clawd status`` shows."""
         sessions = self.sessions.all()
@@ -239,6 +253,7 @@ class Daemon:
                 "sessions": self.sessions.pausing.named(),
             },
             "unread": self.comms.post.box(OPERATOR).unread(),
+            "approvals": len(self.desk.waiting()),
             "openTasks": len(self.comms.board.open_for()),
             "usage": {
                 "today": shown(self.ledger.totals.daemon_sum),
@@ -254,7 +269,8 @@ class Daemon:
         }
 
     def _load(self) -> list[str]:
-        problems = [*self.ledger.load(), *self.notices.load(), *self.comms.load()]
+        problems = [*self.ledger.load(), *self.notices.load(), *self.desk.load()]
+        problems += self.comms.load()
         problems += self.sessions.load(self.configuration.config)
         for notice in self.notices.shown():
             if notice.get("guard"):
@@ -306,6 +322,7 @@ class Daemon:
             await asyncio.sleep(SWEEP_SECONDS)
             await self.comms.sweep()
             await self.registry.forget_removed()
+            await self.desk.sweep()
             await self.ledger.sweep()
             if time.monotonic() - summed >= SUMS_SECONDS:
                 summed = time.monotonic()

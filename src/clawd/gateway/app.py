@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from clawd.errors import ClawdError, Invalid, NotFound
+from clawd.gateway.approvals import ApprovalRoutes
 from clawd.gateway.control import ControlRoutes
 from clawd.gateway.events import EventRoutes
 from clawd.gateway.explain import ExplainRoutes
@@ -19,6 +20,7 @@ from clawd.gateway.house import House
 from clawd.gateway.messages import MessageRoutes
 from clawd.gateway.redaction import Redaction
 from clawd.gateway.sessions import SessionRoutes
+from clawd.gateway.skills import SkillRoutes
 from clawd.gateway.tasks import TaskRoutes
 from clawd.gateway.traces import TraceRoutes
 from clawd.gateway.usage import UsageRoutes
@@ -38,6 +40,7 @@ def create_app(house: House) -> Starlette:
         ExplainRoutes(house),
         EventRoutes(house),
         TraceRoutes(house),
+        ApprovalRoutes(house),
     )
     return Starlette(
         routes=[route for noun in nouns for route in noun.routes()],

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Protocol, TypeVar
 
 from clawd.agent.workbench import Toolkit
+from clawd.approvals.desk import Desk
 from clawd.comms.manager import SessionCommsManager
 from clawd.config.problem import Path
 from clawd.config.schema import Config
@@ -31,6 +32,11 @@ class House(Protocol):
     @property
     def comms(self) -> SessionCommsManager:
         """Messages and tasks."""
+        ...
+
+    @property
+    def desk(self) -> Desk:
+        """What waits for the human."""
         ...
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 
@@ -16,7 +17,7 @@ from clawd.comms.settling import MAX_DELIVERIES
 from clawd.config.schema import SessionSettings
 from clawd.errors import ClawdError, GuardRefused, StorageError
 from clawd.events import RunFailed, RunFinished, RunSuspended
-from clawd.ids import now
+from clawd.ids import OPERATOR, now
 from clawd.messages import JSON, Usage
 from clawd.sessions.records import MessageRecord, TurnRecord
 from clawd.sessions.services import Services
@@ -66,6 +67,7 @@ class TurnEnding:
         self, turn: TurnRecord, answers: list[SessionMessage], by: str, run: Turn | None = None
     ) -> None:
         """The turn was stopped for good: its messages are read, its task is cancelled."""
+        await self._services.desk.withdraw(turn=turn.id)
         if isinstance(self._end, RunFinished) and self._end.run_id == turn.id:
             return  # it was over before it heard of the stop
         turn = self._transcript.turns.get(turn.id, turn)
@@ -116,6 +118,23 @@ class TurnEnding:
         )
         if caller.task is not None:
             await self._services.comms.tasks.input_required(caller.task)
+            await self._ask_creator(caller, caller.task)
+
+    async def _ask_creator(self, caller: Caller, task_id: str) -> None:
+        """Whoever gave the task may know the answer, too: a message in its thread is one."""
+        comms, question = self._services.comms, self._services.desk.question_of(task_id)
+        task = comms.board.find(task_id)
+        if question is None or task is None or task.from_session == OPERATOR:
+            return
+        message_id = "msg-" + question.id.removeprefix("appr-")
+        if comms.post.find(message_id) is not None:
+            return
+        how = f"Answer it with send_message_to_session in thread {task_id}, if you know."
+        text = f"{question.text}\n\n{how}"
+        with suppress(ClawdError):  # a bound, or a disk: the human is asked all the same
+            await comms.post.send(
+                caller, task.from_session, text, thread=task_id, message_id=message_id
+            )
 
     async def said(self, turn: TurnRecord, caller: Caller, run: Turn, line: MessageRecord) -> None:
         """The last word is durable when this returns.

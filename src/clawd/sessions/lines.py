@@ -1,10 +1,24 @@
-"""What a line of the operator must be like."""
+"""Lines of the operator: what they must be like, and what becomes of them."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
 
 from clawd.errors import Invalid
 
 MAX_PROMPT_BYTES = 1024 * 1024
+
+Mode = Literal["queue", "steer", "interrupt"]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A user line that is durable: its turn, and how many come before it."""
+
+    turn: str
+    state: Literal["started", "queued", "steered"]
+    ahead: int
 
 
 def check_line(text: str) -> None:

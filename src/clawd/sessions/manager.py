@@ -164,25 +164,19 @@ class SessionManager:
 
     def templates(self) -> list[JSON]:
         """The provider templates, without keys."""
-        return [
-            public_template(template)
-            for template in self._services.config().provider_templates.values()
-        ]
+        return [public_template(t) for t in self._services.config().provider_templates.values()]
 
     async def outputs(self, session_id: str, limit: int) -> list[JSON]:
         """The latest final texts of a session, oldest first."""
-        finals = (await self.get(session_id).transcript.finals())[-limit:]
-        return [
-            {"time": r.time, "turn": r.turn, "text": r.message.content}
-            | ({"untrusted": True} if r.untrusted else {})
-            for r in finals
-        ]
+        return [r.output() for r in (await self.get(session_id).transcript.finals())[-limit:]]
 
     async def stop_work(self, task: AsyncTask) -> None:
         """Stop the turn that works on this task, if one runs."""
         session = self._sessions.get(task.to_session)
         if session is not None and session.works_on(task.id):
             await session.cancel(by="clawd")
+        elif session and (parked := session.parked_for(task.id)):
+            await session.cancel(parked, by="clawd")
 
     async def create(self, caller: Caller, wanted: SessionCreation) -> Entry:
         """Create and start a session, all or nothing."""
@@ -332,6 +326,7 @@ class SessionManager:
         await self._services.writer.release(*files)
         if moved:
             return
+        await self._services.desk.withdraw(session=session_id)
         self._services.emit(SessionRemoved(session=session_id))
         for task in self._comms.board.open_for(worker=session_id):
             await self._comms.tasks.end(

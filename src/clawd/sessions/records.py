@@ -76,6 +76,11 @@ class MessageRecord(Line, frozen=True, tag="message", kw_only=True):
     partial: bool = False
     untrusted: bool = False
 
+    def output(self) -> JSON:
+        """A last word as other sessions read it."""
+        facts: JSON = {"time": self.time, "turn": self.turn, "text": self.message.content}
+        return facts | ({"untrusted": True} if self.untrusted else {})
+
 
 class SummaryRecord(Line, frozen=True, tag="summary", kw_only=True):
     """What stands for all messages up to ``upto`` in a request; "" where they were dropped."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from clawd.agent.workbench import Toolkit
+from clawd.approvals.desk import Desk
 from clawd.bus.port import MessageBus
 from clawd.comms.clock import Clock
 from clawd.comms.manager import SessionCommsManager
@@ -54,6 +55,7 @@ class Services:
     models: Models
     config: Callable[[], Config]
     emit: Callable[[Event], object]
+    desk: Desk
     hide: Callable[[str], str] = str
     """Takes secrets out of a text that a model is to read."""
     sealing: Sealing | None = None

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from clawd.agent.toolset import Toolset
 from clawd.bus.port import Envelope, Kind
@@ -21,7 +19,7 @@ from clawd.sessions.counting import TurnCounts
 from clawd.sessions.ending import turn_envelope
 from clawd.sessions.identity import Identity
 from clawd.sessions.intake import Intake
-from clawd.sessions.lines import check_line
+from clawd.sessions.lines import Accepted, Mode, check_line
 from clawd.sessions.prompter import Prompter
 from clawd.sessions.records import Trigger, TurnRecord
 from clawd.sessions.retrying import Retrying
@@ -30,17 +28,7 @@ from clawd.sessions.toolsets import Toolsets
 from clawd.sessions.transcript import Transcript
 from clawd.sessions.turns import TurnRunner
 
-Mode = Literal["queue", "steer", "interrupt"]
 _SETTLE_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """A user line that is durable: its turn, and how many come before it."""
-
-    turn: str
-    state: Literal["started", "queued", "steered"]
-    ahead: int
 
 
 class Session:
@@ -140,6 +128,17 @@ class Session:
             *self.running.trigger.ids,
         )
 
+    def parked_for(self, task_id: str) -> str | None:
+        """The turn for this task that waits for a human."""
+        parked = (t for t in self.transcript.turns.values() if t.status == "parked")
+        return next((t.id for t in parked if task_id in t.trigger.ids), None)
+
+    def go_on_with(self, turn_id: str) -> None:
+        """Put a turn that waited for a human on its way again; harmless where it is."""
+        turn = self.transcript.turns.get(turn_id)
+        if turn is not None and turn.status == "parked":
+            self._services.bus.publish(turn_envelope(turn, self.id))
+
     def load(self) -> list[str]:
         """Read the transcript (blocking); what was wrong with it, in words."""
         self._counts.loading(True)
@@ -156,7 +155,9 @@ class Session:
         if not self.transcript.conversation:
             await self.transcript.begin()
         for turn in self.transcript.turns.values():
-            self._services.bus.publish(turn_envelope(turn, self.id))
+            # What waits for a human goes on with the word, which may have come meanwhile.
+            if turn.status != "parked" or not self._services.desk.waits_in(turn.id):
+                self._services.bus.publish(turn_envelope(turn, self.id))
         while not self._leaving:
             await self._going.wait()
             envelope = await self._inbox.next()
@@ -240,6 +241,8 @@ class Session:
                 f"session {self.id} is in a turn",
                 hint="stop it first, or wait until it ends",
             )
+        for turn in [t for t in self.transcript.turns.values() if t.status == "parked"]:
+            await self.cancel(turn.id, by=OPERATOR)
         return await self.transcript.begin()
 
     def toolset(self, caller: Caller) -> Toolset:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from clawd.agent.tool import Tool, bind
+from clawd.agent.tool import bind
 from clawd.agent.toolset import Toolset
 from clawd.agent.workbench import Workbench
+from clawd.approvals.review import Review
+from clawd.approvals.tools import AskTools
 from clawd.comms.caller import Caller
 from clawd.comms.session_tools import SessionTools
 from clawd.comms.task_tools import TaskTools
@@ -36,6 +38,7 @@ class Toolsets:
             caller.lineage,
             caller.turn,
             caller.task or "",
+            caller.trigger,
             caller.trust,
         )
 
@@ -46,13 +49,20 @@ class Toolsets:
 
     def toolset(self, caller: Caller) -> Toolset:
         """The tools, bound to the caller."""
-        comms, bench = self._services.comms, self.bench(caller)
-        tools: dict[str, Tool] = {}
+        comms, desk, bench = self._services.comms, self._services.desk, self.bench(caller)
+        tools = bind(AskTools(desk, bench))
         if bench.settings.a2a.enabled:
-            tools = bind(
+            tools |= bind(
                 MessageTools(comms, caller), SessionTools(comms, caller), TaskTools(comms, caller)
             )
         for kit in self._services.toolkits:
             # What stands here already keeps its name: no server or module can take its place.
             tools = kit.tools(bench) | tools
-        return Toolset(tools, lambda name: permitted(self._settings().tools, name))
+        allowed = self._permitted
+        # On the operator's own word, outside of a turn, nobody needs to be asked.
+        return (
+            Toolset(tools, allowed, Review(desk, bench)) if bench.turn else Toolset(tools, allowed)
+        )
+
+    def _permitted(self, name: str) -> bool:
+        return permitted(self._settings().tools, name)

@@ -179,9 +179,9 @@ class TurnRunner:
 
     def _cut_off(self, turn: str) -> list[ChatMessage]:
         """A result for each call that the daemon did not survive: it is never made again."""
-        return [
-            tool_result(call, INTERRUPTED) for call in unanswered(self._transcript.of_turn(turn))
-        ]
+        undone = self._services.desk.undone(turn)
+        open_calls = unanswered(self._transcript.of_turn(turn))
+        return [tool_result(call, INTERRUPTED) for call in open_calls if call.id not in undone]
 
     def _spoken(self, turn: TurnRecord) -> str:
         """What started the turn, in the words of whoever did: for people to see."""
@@ -342,5 +342,6 @@ class TurnRunner:
             run.done if run else {},
             self._workspace,
             trust=run.trust if run else Trust(),
+            trigger=turn.trigger.kind,
         )
         return replace(caller, pause=slot.lent) if slot else caller

@@ -1,0 +1,249 @@
+"""Everything that waits for a human: kept on disk, decided once, and acted upon."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, cast
+
+import msgspec
+
+from clawd.approvals.models import CLOSED, Approval, Record, Rule, State, blank
+from clawd.config.patterns import read
+from clawd.errors import NotFound, Refused
+from clawd.events import ApprovalRequested, ApprovalSettled, Event
+from clawd.ids import OPERATOR, new_id, now, seconds_of
+from clawd.messages import JSON
+from clawd.storage.jsonl import Log
+from clawd.storage.sealing import Sealing
+from clawd.storage.writer import Writer
+
+FILE_NAME = "approvals.jsonl"
+KEPT = 1000
+"""How many settled ones are remembered."""
+
+
+Kept = TypeVar("Kept", Approval, Rule)
+
+
+class Clock(Protocol):
+    """Calls back later."""
+
+    def later(self, seconds: float, what: Callable[[], Awaitable[object]]) -> object:
+        """Run ``what`` after so many seconds."""
+        ...
+
+
+class Desk:
+    """The fold over ``state/approvals.jsonl``. What was decided never changes."""
+
+    def __init__(
+        self,
+        path: Path,
+        writer: Writer,
+        clock: Clock,
+        emit: Callable[[Event], object],
+        sealing: Sealing | None = None,
+    ) -> None:
+        sealer = sealing.sealer(blank, lambda r: (r.session,), lenient=True) if sealing else None
+        self._log = Log[Record](path, Record, writer, sealer=sealer)
+        self._clock = clock
+        self._emit = emit
+        self._approvals: dict[str, Approval] = {}
+        self._of_turn: dict[str, list[str]] = {}
+        self._rules: dict[str, Rule] = {}
+        self._go_on: Callable[[Approval], Awaitable[object]] | None = None
+
+    def load(self) -> list[str]:
+        """Read the file (blocking); what was wrong with it, in words."""
+        loaded = self._log.load()
+        for record in loaded.records.values():
+            self._put(record)
+        return [str(problem) for problem in loaded.problems]
+
+    def attach(self, go_on: Callable[[Approval], Awaitable[object]]) -> None:
+        """``go_on`` lets the turn of a settled one go on; harmless where it does already."""
+        self._go_on = go_on
+
+    async def resume(self) -> None:
+        """After a start: let time run on, and turns go on whose human spoke in between."""
+        for approval in list(self._approvals.values()):
+            if approval.state == "open":
+                self._arm(approval)
+            else:
+                await self._follow(approval)
+
+    def get(self, approval_id: str) -> Approval:
+        """One by id; ``NotFound``."""
+        found = self._approvals.get(approval_id)
+        if found is None:
+            raise NotFound(
+                "unknown_approval",
+                f"nothing waits under {approval_id[:80]!a}",
+                hint="clawd approvals list shows what does",
+            )
+        return found
+
+    def all(self) -> list[Approval]:
+        """What waits, and what was settled lately, oldest first."""
+        return list(self._approvals.values())
+
+    def waiting(self, session: str | None = None) -> list[Approval]:
+        """What waits for a human, oldest first."""
+        return [a for a in self.all() if a.state == "open" and session in (None, a.session)]
+
+    def of_call(self, turn: str, call: str) -> Approval | None:
+        """What was asked for this call, the latest."""
+        found = [a for a in self._asked_in(turn) if a.call == call]
+        return found[-1] if found else None
+
+    def question_of(self, task: str) -> Approval | None:
+        """The question that a task waits for an answer to."""
+        return next((a for a in self.waiting() if a.task == task and a.kind == "question"), None)
+
+    def waits_in(self, turn: str) -> bool:
+        """Whether a turn waits for a human."""
+        return any(a.state == "open" for a in self._asked_in(turn))
+
+    def undone(self, turn: str) -> set[str]:
+        """The calls of a turn that were never begun: they may still be made."""
+        return {a.call for a in self._asked_in(turn) if a.state != "used"}
+
+    def _asked_in(self, turn: str) -> list[Approval]:
+        return [self._approvals[i] for i in self._of_turn.get(turn, ())]
+
+    async def ask(self, approval: Approval) -> Approval:
+        """Put something to the human; durable when this returns."""
+        kept = await self._store(approval)
+        self._emit(
+            ApprovalRequested(
+                session=kept.session, trace=kept.trace, run_id=kept.turn, approval=kept
+            )
+        )
+        self._arm(kept)
+        return kept
+
+    async def settle(
+        self, approval_id: str, state: State, *, by: str = OPERATOR, **fields: Any
+    ) -> Approval:
+        """Allow, deny, answer …; the first word counts, ``Refused`` for any later one."""
+        approval = self.get(approval_id)
+        if approval.state != "open":
+            raise Refused(
+                "already_decided",
+                f"{approval.id} was {approval.state} by {approval.by} at {approval.decided_at}",
+                hint="the turn has gone on with that",
+            )
+        after = msgspec.structs.replace(approval, state=state, by=by, decided_at=now(), **fields)
+        # Taken at once, so that a second word that comes while this is written is refused.
+        self._put(after)
+        try:
+            after = await self._store(after)
+        except BaseException:
+            self._put(approval)
+            raise
+        self._emit(
+            ApprovalSettled(
+                session=after.session, trace=after.trace, run_id=after.turn, approval=after
+            )
+        )
+        await self._follow(after)
+        return after
+
+    async def use(self, approval: Approval) -> None:
+        """The allowed call begins; from now on it is never made again."""
+        await self._store(msgspec.structs.replace(approval, state="used"))
+
+    async def withdraw(self, *, turn: str | None = None, session: str | None = None) -> None:
+        """Nobody needs the word any more: the turn was stopped, or its session is gone."""
+        for approval in self.waiting(session):
+            if turn in (None, approval.turn):
+                await self.settle(approval.id, "withdrawn", by="clawd")
+
+    # Standing rules.
+
+    def rules(self) -> list[Rule]:
+        """What the operator said always to allow, oldest first."""
+        return [rule for rule in self._rules.values() if not rule.removed]
+
+    def allowed_by(self, session: str, tool: str, given: JSON) -> Rule | None:
+        """The standing rule that makes a yes needless."""
+        for rule in self.rules():
+            fits = rule.session == session and not rule.sealed
+            if fits and read(rule.pattern).fits(tool, given, allows=True):
+                return rule
+        return None
+
+    async def always(self, approval: Approval, pattern: str) -> Rule:
+        """From now on calls like this one need no yes."""
+        rule = Rule(
+            id=new_id("rule"),
+            session=approval.session,
+            pattern=pattern,
+            created_at=now(),
+            approval=approval.id,
+        )
+        await self._store(rule)
+        return rule
+
+    async def forget(self, rule_id: str) -> Rule:
+        """Take a standing rule back; ``NotFound``."""
+        rule = self._rules.get(rule_id)
+        if rule is None or rule.removed:
+            raise NotFound(
+                "unknown_rule",
+                f"there is no rule {rule_id[:80]!a}",
+                hint="clawd approvals rules shows them",
+            )
+        gone = msgspec.structs.replace(rule, removed=True)
+        await self._store(gone)
+        return gone
+
+    async def sweep(self) -> None:
+        """Forget the oldest of what was settled; the file follows."""
+        closed = [a.id for a in self.all() if a.state in CLOSED]
+        for approval_id in closed[:-KEPT]:
+            turn = self._approvals.pop(approval_id).turn
+            self._of_turn[turn].remove(approval_id)
+            if not self._of_turn[turn]:
+                del self._of_turn[turn]
+        for rule_id in [r.id for r in self._rules.values() if r.removed]:
+            del self._rules[rule_id]
+        kept = {*self._approvals, *self._rules}
+        if self._log.wasteful(len(kept)):
+            await self._log.compact(kept.__contains__)
+
+    async def _store(self, record: Kept) -> Kept:
+        (stored,) = await self._log.append(record)
+        self._put(stored)
+        return cast("Kept", stored)
+
+    def _put(self, record: Record) -> None:
+        if isinstance(record, Rule):
+            self._rules[record.id] = record
+        else:
+            if record.id not in self._approvals:
+                self._of_turn.setdefault(record.turn, []).append(record.id)
+            self._approvals[record.id] = record
+
+    def _arm(self, approval: Approval) -> None:
+        left = seconds_of(approval.expires_at) - seconds_of(now())
+        self._clock.later(max(0.0, left), lambda: self._expire(approval.id))
+
+    async def _expire(self, approval_id: str) -> None:
+        approval = self._approvals.get(approval_id)
+        if approval is None or approval.state != "open":
+            return
+        if seconds_of(approval.expires_at) > seconds_of(now()):
+            self._arm(approval)  # the clock was set back
+            return
+        await self.settle(approval_id, "expired", by="clawd")
+
+    async def _follow(self, approval: Approval) -> None:
+        if self._go_on is not None and approval.state not in ("used", "withdrawn"):
+            await self._go_on(approval)
+
+
+def by_state(approvals: Iterable[Approval], state: str | None) -> list[Approval]:
+    """Those in this state, or all."""
+    return [a for a in approvals if state in (None, a.state)]

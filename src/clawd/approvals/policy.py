@@ -1,0 +1,70 @@
+"""Whether a call may run, needs a yes, or may not: the operator's patterns, and what was read."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from clawd.agent.workbench import Workbench
+from clawd.config.patterns import COMMANDS, read
+from clawd.config.session import IdentityFile
+from clawd.messages import JSON
+
+Power = Literal["create_session", "identity", "exec_network"]
+
+_IDENTITY = frozenset(name.casefold() for name in get_args(IdentityFile))
+_WRITING = frozenset({"write_file", "edit_file", "delete_file"})
+_WHAT: dict[Power, str] = {
+    "create_session": "creates a session",
+    "identity": "writes an identity file",
+    "exec_network": "runs a command with network",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is to become of a call, why, and by which pattern."""
+
+    decision: Literal["allow", "ask", "deny"]
+    why: str = ""
+    rule: str = ""
+
+
+def judge(bench: Workbench, tool: str, given: JSON) -> Verdict:
+    """Whether a session may make this call in this turn."""
+    found = _by_pattern(bench.settings.tools.approval, tool, given)
+    if found.decision == "deny":
+        return found
+    power = power_of(bench, tool, given)
+    if power and bench.trust.untrusted and power not in bench.settings.tools.after_untrusted:
+        sources = ", ".join(bench.trust.sources[:3])
+        return Verdict("ask", f"it {_WHAT[power]} after this turn has read from outside: {sources}")
+    return found
+
+
+def power_of(bench: Workbench, tool: str, given: JSON) -> Power | None:
+    """The power that a call makes use of, of those that a turn gives up by reading from outside."""
+    if tool == "create_session":
+        return "create_session"
+    if tool in COMMANDS and given.get("network"):
+        return "exec_network"
+    if tool in _WRITING and is_identity(bench, str(given.get("path", ""))):
+        return "identity"
+    return None
+
+
+def is_identity(bench: Workbench, path: str) -> bool:
+    """Whether a path, links followed, comes to one of the session's identity files."""
+    if "\0" in path:
+        return False
+    real = os.path.realpath(os.path.join(bench.workspace, path))
+    folder, name = os.path.split(real)
+    return name.casefold() in _IDENTITY and folder == os.path.realpath(bench.workspace)
+
+
+def _by_pattern(patterns: dict[str, Any], tool: str, given: JSON) -> Verdict:
+    for text, decision in patterns.items():
+        if read(text).fits(tool, given, allows=decision == "allow"):
+            return Verdict(decision, f"tools.approval has {text!r}: {decision}", text)
+    return Verdict("allow")

@@ -1,0 +1,64 @@
+"""What becomes of the human's word, and of a creator's answer to its worker's question."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from clawd.approvals.desk import Desk
+from clawd.approvals.models import Approval
+from clawd.comms.clock import Clock
+from clawd.comms.manager import SessionCommsManager
+from clawd.comms.models import SessionMessage
+from clawd.errors import ClawdError
+from clawd.ids import OPERATOR
+from clawd.sessions.session import Session
+
+
+def going_on(find: Callable[[str], Session | None]) -> Callable[[Approval], Awaitable[None]]:
+    """What lets the turn go on that waited for the human."""
+
+    async def go_on(approval: Approval) -> None:
+        session = find(approval.session)
+        if session is not None:
+            session.go_on_with(approval.turn)
+
+    return go_on
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Takes such messages out of the mail. They answer questions, and approve nothing."""
+
+    desk: Desk
+    comms: SessionCommsManager
+    clock: Clock
+
+    def __call__(self, message: SessionMessage) -> bool:
+        """Whether this message is such an answer; its task then goes on with it."""
+        if message.from_daemon or message.type == "task_result" or not message.thread_id:
+            return False
+        task = self.comms.board.find(message.thread_id)
+        if task is None or (message.from_, message.to) != (task.from_session, task.to_session):
+            return False
+        question = self.desk.question_of(task.id)
+        if question is None:
+            return False
+
+        async def settle() -> None:
+            untrusted = message.lineage is None or message.lineage.untrusted
+            try:
+                await self.desk.settle(
+                    question.id,
+                    "answered",
+                    by=message.from_,
+                    answer=message.content,
+                    untrusted=untrusted and message.from_ != OPERATOR,
+                )
+            except ClawdError:
+                self.comms.post.wake(message)  # somebody was faster: it is mail like any other
+            else:
+                await self.comms.post.read([message])
+
+        self.clock.later(0, settle)
+        return True
