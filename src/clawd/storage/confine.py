@@ -1,4 +1,8 @@
-"""Opening a file so that no link can lead out of a folder."""
+"""Opening, making and replacing files so that no link can lead out of a folder.
+
+Reading opens a name beneath a root. Whatever changes a folder works in it by its descriptor
+(``spot_within``): a folder that is exchanged for a link in between makes no difference.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,18 @@ import ctypes
 import errno
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+
+from clawd.storage.beneath import FOLDER, MAX_LINKS, inside, leads_out, open_stepwise
 
 _OPENAT2 = 437 if sys.platform == "linux" else -1
 _RESOLVE_NO_MAGICLINKS = 0x02
 _RESOLVE_BENEATH = 0x08
-_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+"""Opening for reading that never waits, be it a pipe or a terminal."""
 _ABSENT = frozenset({errno.ENOSYS, errno.EPERM, errno.EINVAL, errno.E2BIG})
 _RACES = 8
 
@@ -24,8 +34,8 @@ _syscall = ctypes.CDLL(None, use_errno=True).syscall
 _syscall.restype = ctypes.c_long
 
 
-def open_within(root: Path, name: str) -> int:
-    """A descriptor for reading ``name`` in ``root``; never waits. Raises ``OSError``.
+def open_within(root: Path, name: str, flags: int = READ) -> int:
+    """A descriptor for what is at ``name`` in ``root``; never waits. Raises ``OSError``.
 
     A link may point anywhere inside ``root``; one that leads out is refused with ``EXDEV``.
     """
@@ -33,22 +43,115 @@ def open_within(root: Path, name: str) -> int:
         raise OSError(errno.EINVAL, "a file name cannot have a NUL")
     folder = os.open(root, getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        return _open_beneath(folder, name)
+        return _open_beneath(folder, name, flags)
     except OSError as failure:
         if failure.errno == errno.EXDEV:
             # An absolute link counts as leading out, even back into the folder: resolve it.
-            return _open_beneath(folder, _inside(root, name))
+            return _open_beneath(folder, inside(os.path.realpath(root), name), flags)
         if failure.errno in _ABSENT:
-            return _open_resolved(root, name)
+            return open_stepwise(os.path.realpath(root), name, flags)
         raise
     finally:
         os.close(folder)
 
 
-def _open_beneath(folder: int, name: str) -> int:
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a file is, or would be: its folder, open, and its name there."""
+
+    folder: int
+    name: str
+
+
+MayMake = Callable[[Spot], object]
+"""Told of a folder before it is made; raises what forbids it."""
+
+
+@contextmanager
+def spot_within(
+    root: Path, name: str, *, may_make: MayMake | None = None, follow: bool = True
+) -> Iterator[Spot]:
+    """The place of ``name`` in ``root``, also of a file that is not there yet. ``OSError``.
+
+    With ``may_make`` missing folders above it are made (mode 0700). With ``follow`` a link is
+    gone after, to the place that it names. ``EXDEV`` for what leads out, ``EISDIR`` for a name
+    that can only be a folder's.
+    """
+    if "\0" in name:
+        raise OSError(errno.EINVAL, "a file name cannot have a NUL")
+    for _ in range(MAX_LINKS):
+        parent, last = os.path.split(name)
+        if last in ("", ".", ".."):
+            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), name)
+        folder = _folder(root, parent, may_make)
+        try:
+            target = _link(folder, last) if follow else ""
+            if not target:
+                yield Spot(folder, last)
+                return
+        finally:
+            os.close(folder)
+        if target.startswith("/"):
+            name = inside(os.path.realpath(root), target)
+        else:
+            name = os.path.join(parent, target)
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), name)
+
+
+def _link(folder: int, name: str) -> str:
+    """Where a link points; "" for what is none, or is not there."""
+    try:
+        return os.readlink(name, dir_fd=folder)
+    except OSError as failure:
+        if failure.errno not in (errno.EINVAL, errno.ENOENT):
+            raise
+        return ""
+
+
+def _folder(root: Path, name: str, may_make: MayMake | None) -> int:
+    """The folder, open for changes in it; made with all above it where ``may_make`` allows."""
+    try:
+        return open_within(root, name or ".", FOLDER)
+    except FileNotFoundError:
+        if may_make is None:
+            raise
+    so_far = ""
+    folder = open_within(root, ".", FOLDER)
+    for part in name.split("/"):
+        so_far = f"{so_far}{part}/"
+        try:
+            below = open_within(root, so_far.rstrip("/") or "/", FOLDER)
+        except FileNotFoundError:
+            try:
+                _make(Spot(folder, part), may_make)
+                below = open_within(root, so_far, FOLDER)
+            except BaseException:
+                os.close(folder)
+                raise
+        except BaseException:
+            os.close(folder)
+            raise
+        os.close(folder)
+        folder = below
+    return folder
+
+
+def _make(spot: Spot, may_make: MayMake) -> None:
+    if spot.name in ("", ".", ".."):
+        raise leads_out(spot.name)
+    may_make(spot)
+    try:
+        os.mkdir(spot.name, 0o700, dir_fd=spot.folder)
+    except FileExistsError:
+        # Made at the same time; or a link to nowhere, which opening it tells.
+        return
+    os.fsync(spot.folder)
+
+
+def _open_beneath(folder: int, name: str, flags: int) -> int:
     if _OPENAT2 < 0:
         raise OSError(errno.ENOSYS, "openat2 is Linux's own", name)
-    how = _OpenHow(_FLAGS, 0, _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS)
+    how = _OpenHow(flags, 0, _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS)
     number = errno.EAGAIN
     for _ in range(_RACES):
         descriptor = _syscall(
@@ -64,19 +167,3 @@ def _open_beneath(folder: int, name: str) -> int:
         if number not in (errno.EAGAIN, errno.EINTR):
             break
     raise OSError(number, os.strerror(number), name)
-
-
-def _open_resolved(root: Path, name: str) -> int:
-    """For systems without openat2: a link put there between the look and the open is refused."""
-    return os.open(
-        os.path.join(os.path.realpath(root), _inside(root, name)), _FLAGS | os.O_NOFOLLOW
-    )
-
-
-def _inside(root: Path, name: str) -> str:
-    """The path relative to ``root`` that ``name`` comes to, links resolved."""
-    real_root = os.path.realpath(root)
-    real = os.path.realpath(os.path.join(real_root, name))
-    if os.path.commonpath((real_root, real)) != real_root:
-        raise OSError(errno.EXDEV, "it leads out of its folder", name)
-    return os.path.relpath(real, real_root)

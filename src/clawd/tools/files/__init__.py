@@ -1,0 +1,1 @@
+"""Files in the workspace: read, written, edited, found and deleted, and nothing outside it."""
