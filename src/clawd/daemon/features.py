@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clawd.agent.workbench import Toolkit
+from clawd.tools.files.kit import Files
+from clawd.tools.skills.toolkit import Skills
 
 if TYPE_CHECKING:
     from clawd.daemon.app import Daemon
@@ -30,4 +32,7 @@ class Features:
 
 def features(daemon: Daemon, home: Path) -> Features:
     """Build the parts from what the daemon has so far: storage, bus, stream, configuration."""
-    return Features()
+    emit = daemon.stream.publish
+    return Features(
+        toolkits=(Files(), Skills(home, emit)),
+    )

@@ -41,6 +41,7 @@ def create_app(house: House) -> Starlette:
         EventRoutes(house),
         TraceRoutes(house),
         ApprovalRoutes(house),
+        SkillRoutes(house),
     )
     return Starlette(
         routes=[route for noun in nouns for route in noun.routes()],
