@@ -30,10 +30,10 @@ EVERYWHERE = f"""{{
       "provider": {{"endpoint": "https://i/v1", "model": "m", "apiKey": "{CANARY}"}},
       "tools": {{"search": {{"provider": "brave", "apiKey": "{CANARY}"}}}},
       "mcpServers": {{
-        "x": {{"env": {{"ANY": "{CANARY}"}}, "headers": {{"X-A": "{CANARY}"}},
-              "args": ["--safe"], "url": "https://u:{CANARY}@h/mcp"}}
+        "x": {{"command": "serve", "args": ["--safe"], "env": {{"ANY": "{CANARY}"}}}},
+        "y": {{"url": "https://h/mcp", "headers": {{"X-A": "Bearer {CANARY}"}}}}
       }},
-      "schedules": [{{"accessToken": "{CANARY}", "text": "hello"}}]
+      "schedules": [{{"id": "s", "every": "1 hour", "text": "read https://u:{CANARY}@h/x"}}]
     }},
     "b": {{}}
   }},

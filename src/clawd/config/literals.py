@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from clawd.config.filling import refers, secrets_in
 from clawd.config.keys import is_literal, resolve_key
 from clawd.errors import Invalid
 from clawd.secrets import Secret
@@ -34,6 +35,10 @@ _LOOSE = frozenset(
     }
 )
 """The keys below which there may be secrets; elsewhere no name makes one."""
+HOLDERS = frozenset({"env", "headers"})
+"""What stands below these, and refers to something, refers to a secret whatever its name."""
+_SCHEME = re.compile(r"(?:Bearer|Basic|Token) +(\S+)", re.IGNORECASE)
+"""How a header begins whose secret is also used without its first word."""
 _SCRAMBLED = re.compile(r"\$\{scrambled:([A-Za-z0-9_=-]{24,})\}")
 _NONCE = 16
 
@@ -55,12 +60,15 @@ def in_places(value: Any, change: Callable[[str], Any]) -> Any:
     return value
 
 
-def _changed(name: str, value: Any, change: Callable[[str], Any]) -> Any:
+def _changed(name: str, value: Any, change: Callable[[str], Any], held: bool = False) -> Any:
+    held = held or name in HOLDERS
     if isinstance(value, dict):
-        return {inner: _changed(inner, below, change) for inner, below in value.items()}
+        return {inner: _changed(inner, below, change, held) for inner, below in value.items()}
     if isinstance(value, list):
-        return [_changed(name, below, change) for below in value]
-    if isinstance(value, str) and (named_secret(name) or ADDRESS_WITH_USER.search(value)):
+        return [_changed(name, below, change, held) for below in value]
+    if isinstance(value, str) and (
+        named_secret(name) or ADDRESS_WITH_USER.search(value) or (held and refers(value))
+    ):
         return change(value)
     return value
 
@@ -74,6 +82,9 @@ def secrets_of(content: Any, environ: Mapping[str, str], home: Path | None) -> I
             user, _, password = address[2].partition(":")
             yield Secret(password or user)
             continue
+        yield from secrets_in(text, environ, home)
+        if (scheme := _SCHEME.match(text)) is not None and not refers(text):
+            yield Secret(scheme[1])
         try:
             secret = resolve_key(Secret(text), environ, home)
         except Invalid:

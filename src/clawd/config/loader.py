@@ -13,6 +13,7 @@ from clawd.config.encryption import check_encryption
 from clawd.config.inactive import inactive_keys
 from clawd.config.json_text import Document, read_json
 from clawd.config.keys import is_literal, key_file, readable_by_others, resolve_key
+from clawd.config.mcp_values import check_mcp_values
 from clawd.config.problem import Problem, dotted
 from clawd.config.references import check_references
 from clawd.config.schema import Config, SessionSettings
@@ -126,6 +127,7 @@ def check(
         known = {finding.path for finding in findings}
         fitting = [*check_references(config, _template_ids(document.value), home)]
         fitting += _check_keys(config, environ, home, file)
+        fitting += check_mcp_values(config, environ, home, file)
         fitting += check_encryption(config, environ, home, file)
         findings += [finding for finding in fitting if finding.path not in known]
     mistaken = {problem.path for problem in problems}

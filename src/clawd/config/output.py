@@ -6,11 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from clawd.config.literals import ADDRESS_WITH_USER, named_secret
+from clawd.config.literals import ADDRESS_WITH_USER, HOLDERS, named_secret
 from clawd.config.schema import Config, SessionSettings
 from clawd.secrets import HIDDEN
 
-_HOLDERS = {"env", "headers"}
 _LOOSE = ("gateway", "bus", "registry", "coordination")
 
 
@@ -36,6 +35,11 @@ def session_json(settings: SessionSettings) -> dict[str, Any]:
     search = settings.tools.search
     if search is not None and search.api_key is not None:
         entry["tools"]["search"]["apiKey"] = search.api_key.reveal()
+    for name, server in settings.mcp_servers.items():
+        for block, values in (("env", server.env), ("headers", server.headers)):
+            if values:
+                revealed = {key: value.reveal() for key, value in values.items()}
+                entry["mcpServers"][name][block] = revealed
     return entry
 
 
@@ -105,7 +109,7 @@ def _hide(value: Any, secret: bool = False) -> Any:
     """A loose value without what may be a key: by its name, or the place where keys are put."""
     if isinstance(value, dict):
         return {
-            name: _hide(inner, secret or name in _HOLDERS or named_secret(name))
+            name: _hide(inner, secret or name in HOLDERS or named_secret(name))
             for name, inner in value.items()
         }
     if isinstance(value, list):

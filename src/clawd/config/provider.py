@@ -14,31 +14,35 @@ OFFLINE = "offline"
 OFFLINE_ENDPOINT = "offline:"
 """The endpoint of the built-in rule-based model; any template may name it."""
 
-_USE = "; use https://host/v1"
-
 
 def check_endpoint(text: str) -> str:
-    """The endpoint itself; ``ValueError`` when it is no plain http(s) address.
+    """The endpoint itself; ``ValueError`` when it is no plain http(s) address."""
+    return text if text == OFFLINE_ENDPOINT else check_address(text, "https://host/v1", "apiKey")
 
-    The message never repeats the address, which may hold a key.
+
+def check_address(text: str, form: str, key_place: str) -> str:
+    """The address itself; ``ValueError`` when it is no plain http(s) address, with its ``form``.
+
+    The message never repeats the address, which may hold a key: that belongs into ``key_place``.
     """
-    if text == OFFLINE_ENDPOINT:
-        return text
+    use = f"; use {form}"
     if any(character.isspace() or not character.isprintable() for character in text):
-        raise ValueError(f"holds a space or a control character{_USE}")
+        raise ValueError(f"holds a space or a control character{use}")
     try:
         parts = urlsplit(text)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise ValueError(f"is not a valid address{_USE}") from None
+        raise ValueError(f"is not a valid address{use}") from None
     if parts.scheme not in ("http", "https"):
-        raise ValueError(f"must begin with https:// or http://{_USE}")
+        raise ValueError(f"must begin with https:// or http://{use}")
     if not host:
-        raise ValueError(f"names no host{_USE}")
+        raise ValueError(f"names no host{use}")
     if "@" in parts.netloc:
-        raise ValueError(f"must not hold a user name or a key{_USE}, and put the key into apiKey")
+        raise ValueError(
+            f"must not hold a user name or a key{use}, and put the key into {key_place}"
+        )
     if "#" in text:
-        raise ValueError(f"must not have a part after '#'{_USE}")
+        raise ValueError(f"must not have a part after '#'{use}")
     return text
 
 
