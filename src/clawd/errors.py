@@ -128,6 +128,12 @@ class ProviderBusy(ProviderError):
     status = 503
 
 
+class Unreachable(ClawdError):
+    """Another host does not answer, or answers with what cannot be used."""
+
+    status = 502
+
+
 class TimedOut(ClawdError):
     """A wait reached its limit."""
 
