@@ -77,7 +77,7 @@ def test_the_default_limits_are_those_of_the_guards() -> None:
         "maxFailedCallsInARow": 5, "maxTurns": 64, "maxSessionsAlive": 200,
         "maxSessionsPerHour": 20, "maxSessionDepth": 3, "maxMessageBytes": 262144,
         "maxUnread": 10000, "maxContextBytes": 1048576, "maxLineBytes": 2097152,
-        "sendsPerMinute": 60,
+        "sendsPerMinute": 60, "maxSchedules": 100, "minScheduleSeconds": 60.0,
     }  # fmt: skip
 
 

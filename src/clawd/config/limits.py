@@ -36,3 +36,5 @@ class Limits(Record):
     max_context_bytes: Positive = 1024 * 1024
     max_line_bytes: Positive = 2 * 1024 * 1024
     sends_per_minute: Count = 60
+    max_schedules: Count = 100
+    min_schedule_seconds: Amount = 60.0

@@ -8,6 +8,7 @@ from pathlib import Path as FilePath
 from clawd.config.access import check_access
 from clawd.config.problem import Path
 from clawd.config.provider import OFFLINE, OFFLINE_ENDPOINT, is_loopback
+from clawd.config.schedules import too_often
 from clawd.config.schema import Config, ProviderTemplate, SessionSettings, limits_for
 from clawd.config.structure import Finding
 from clawd.config.workspaces import check_workspace, workspaces_apart
@@ -32,6 +33,9 @@ def check_references(
     for session in config.sessions.values():
         yield from check_session(config, session, written)
         yield from check_access(config, session)
+        least = limits_for(config, session).min_schedule_seconds
+        for place, message, hint in too_often(session.schedules, least):
+            yield Finding(("sessions", session.id, "schedules", *place), message, hint)
         if session.id not in unusable:
             wrong = list(check_workspace(session.workspace, session.id, home))
             yield from wrong

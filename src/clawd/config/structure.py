@@ -43,7 +43,7 @@ _BOUNDS = {
     "less_than": ("less than", "lt"),
 }
 _MAY_HOLD_KEYS = {
-    *("apiKey", "encryption", "mcpServers", "schedules"),
+    *("apiKey", "encryption", "mcpServers"),
     *("gateway", "bus", "registry", "coordination"),
 }
 
