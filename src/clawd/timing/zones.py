@@ -30,7 +30,7 @@ def find_zone(name: str) -> tzinfo:
         raise Invalid(
             "no_zone_data",
             f"time zone {name[:80]!a} cannot be looked up: this system has no zone data",
-            hint="install the package tzdata (apt install tzdata, or pip install tzdata), or use UTC",
+            hint="install the package tzdata (by apt or pip), or use UTC",
         )
     close = nearest(name, known)
     raise Invalid(
