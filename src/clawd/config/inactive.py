@@ -17,7 +17,6 @@ PARTS_TO_COME: tuple[tuple[str, ...], ...] = (
     ("sessions", "*", "entrypoint"),
     ("sessions", "*", "contracts"),
     ("sessions", "*", "tools", "files"),
-    ("sessions", "*", "tools", "exec"),
     ("sessions", "*", "tools", "web"),
     ("sessions", "*", "tools", "memory"),
     ("sessions", "*", "tools", "identity"),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clawd.agent.workbench import Toolkit
+from clawd.tools.exec.kit import Exec
 from clawd.tools.files.kit import Files
 from clawd.tools.skills.toolkit import Skills
 
@@ -34,5 +35,5 @@ def features(daemon: Daemon, home: Path) -> Features:
     """Build the parts from what the daemon has so far: storage, bus, stream, configuration."""
     emit = daemon.stream.publish
     return Features(
-        toolkits=(Files(), Skills(home, emit)),
+        toolkits=(Files(), Exec(home, daemon.supervisor.spawn, emit), Skills(home, emit)),
     )

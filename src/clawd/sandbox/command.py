@@ -9,6 +9,7 @@ from clawd.environment import child_environment
 from clawd.errors import Refused
 from clawd.sandbox.bubblewrap import arguments
 from clawd.sandbox.limits import Limits, prelude
+from clawd.sandbox.pids import counted_apart
 from clawd.sandbox.probe import bubblewrap
 from clawd.sandbox.system import system
 from clawd.sandbox.view import View
@@ -30,14 +31,20 @@ def sandboxed(
     found = bubblewrap()
     if found.ability is None:
         raise Refused("no_sandbox", found.problem, hint=f"{found.mend}; {OPT_OUT}")
-    line = limited(command, limits or Limits(), gate=gate)
-    return arguments(view, system(), line, ability=found.ability)
+    line = limited(command, limits or Limits(), gate=gate, count_processes=counted_apart())
+    return [found.program, *arguments(view, system(), line, ability=found.ability)[1:]]
 
 
-def limited(command: Sequence[str], limits: Limits, *, gate: str = "") -> list[str]:
-    """The command behind its limits, for a shell of any kind; ``gate`` runs after them."""
+def limited(
+    command: Sequence[str], limits: Limits, *, gate: str = "", count_processes: bool = False
+) -> list[str]:
+    """The command behind its limits, for a shell of any kind; ``gate`` runs after them.
+
+    ``count_processes`` only where the system counts those of this command alone.
+    """
     stand_back = f"nice -n {limits.nice} " if limits.nice else ""
-    steps = [prelude(limits), *([gate] if gate else []), f'exec {stand_back}"$@"']
+    first = prelude(limits, count_processes=count_processes)
+    steps = [first, *([gate] if gate else []), f'exec {stand_back}"$@"']
     return ["/bin/sh", "-c", "\n".join(steps), "sh", *command]
 
 

@@ -8,11 +8,12 @@ and the command sees ``/proc`` read-only.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
-_RESERVED = 300
+SPARE = 300
 """Ids below this are not used again: a namespace's maximum must leave room above them."""
 _SETTING = "/proc/sys/kernel/pid_max"
 _LIMIT_SECONDS = 5.0
@@ -41,7 +42,7 @@ def bound(first: int, processes: int) -> bool:
         return False
     # In sh, `echo` is no program of its own; the file is the namespace's that the writer is in.
     line = ["nsenter", "-t", str(first), "-p", "sh", "-c"]
-    line.append(f"echo {_RESERVED + processes} > {_SETTING}")
+    line.append(f"echo {SPARE + processes} > {_SETTING}")
     try:
         done = subprocess.run(
             line,
@@ -56,8 +57,16 @@ def bound(first: int, processes: int) -> bool:
     return done.returncode == 0
 
 
+def counted_apart() -> bool:
+    """Whether ``RLIMIT_NPROC`` counts the sandbox alone, not all that its user runs."""
+    return _kernel() >= (5, 14)
+
+
 def _own_maximum() -> bool:
     """Whether the setting is a namespace's own; on older kernels it would be the machine's."""
-    major, minor, *_ = os.uname().release.split(".")
-    digits = "".join(each for each in minor if each.isdigit()) or "0"
-    return (int(major), int(digits)) >= (6, 14)
+    return _kernel() >= (6, 14)
+
+
+def _kernel() -> tuple[int, int]:
+    numbers = re.findall(r"\d+", os.uname().release)
+    return (int(numbers[0]), int(numbers[1])) if len(numbers) > 1 else (0, 0)

@@ -31,6 +31,8 @@ class Found:
     """What a run told: how bubblewrap can be used, or why it cannot."""
 
     ability: Ability | None
+    program: str = PROGRAM
+    """Its path: a command's own ``PATH`` may not lead there."""
     problem: str = ""
     """One sentence; "" when it works."""
     mend: str = ""
@@ -54,13 +56,14 @@ def bubblewrap() -> Found:
 
 def try_it() -> Found:
     """Run it once with everything that it is used for; blocking."""
-    if shutil.which(PROGRAM) is None:
-        return Found(None, "bubblewrap is not installed (there is no bwrap on PATH)", _LOOK)
+    program = shutil.which(PROGRAM)
+    if program is None:
+        return _no("bubblewrap is not installed (there is no bwrap on PATH)", _LOOK)
     said = ""
     with tempfile.TemporaryDirectory(prefix="clawd-probe-") as folder:
         view = View(Path(folder).resolve())
         for ability in _ABILITIES:
-            line = arguments(view, system(), ["true"], ability=ability)
+            line = [program, *arguments(view, system(), ["true"], ability=ability)[1:]]
             try:
                 done = subprocess.run(
                     line,
@@ -75,6 +78,10 @@ def try_it() -> Found:
                 said = str(failure)
                 continue
             if done.returncode == 0:
-                return Found(ability)
+                return Found(ability, program)
             said = said or done.stderr.decode(errors="replace").strip()[:300]
-    return Found(None, f"bubblewrap cannot make a sandbox here: {said}", _ALLOW)
+    return _no(f"bubblewrap cannot make a sandbox here: {said}", _ALLOW)
+
+
+def _no(problem: str, mend: str) -> Found:
+    return Found(None, problem=problem, mend=mend)

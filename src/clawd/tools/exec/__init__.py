@@ -1,0 +1,1 @@
+"""Commands: one at a time, or long ones in the background, in a sandbox of their own."""
