@@ -71,7 +71,7 @@ async def test_a_denied_call_is_not_made(start: Start, model: ScriptedModel) -> 
     turn = await daemon.prompt("a", "tell b")
     await decide(daemon, await asked(daemon), decision="deny", answer="b is asleep")
     assert await daemon.ended(turn) == "as you wish"
-    assert "not_approved" in results(model, "a")[0]
+    assert "approval_denied" in results(model, "a")[0]
     assert "b is asleep" in results(model, "a")[0]
     assert not (await daemon.get("/api/messages", session="b"))["items"]
 

@@ -63,7 +63,7 @@ class Review:
             "expired": "nobody said yes in time, which is a no",
         }.get(known.state, "it was withdrawn")
         raise Refused(
-            "not_approved",
+            f"approval_{known.state}",
             f"this call of {known.tool} was not approved: {said}"
             + (f": {known.answer}" if known.answer else ""),
             hint="go on without it, or say what you would need it for",

@@ -13,15 +13,17 @@ from prompt_toolkit.utils import is_dumb_terminal
 
 from clawd.cli.chat import asks
 from clawd.cli.chat.completion import ChatCompleter
+from clawd.cli.chat.desk import Desk, said
 from clawd.cli.chat.keys import bindings
 from clawd.cli.chat.lines import Line, View, lines_of
 from clawd.cli.chat.link import Link
 from clawd.cli.chat.picker import Picker
 from clawd.cli.chat.render import Renderer, last_rows
 from clawd.cli.chat.screen import Screen, terminal
-from clawd.cli.chat.slash import COMMANDS, Desk, help_lines, said, send
+from clawd.cli.chat.slash import COMMANDS, help_lines, send
 from clawd.cli.chat.statusline import status_line
 from clawd.cli.chat.turns import Turns
+from clawd.cli.chat.waiting import waiting_lines
 from clawd.cli.clean import one_line
 from clawd.cli.client import JSON, Client
 from clawd.cli.events import Change
@@ -35,7 +37,7 @@ LEAVE_SECONDS = 2.0
 _CHANGES = frozenset(
     {
         "run_finished", "run_failed", "run_suspended", "session_message", "session_changed",
-        "task_updated",
+        "task_updated", "approval_requested", "approval_settled",
     }
 )  # fmt: skip
 """Events after which the status line may be another."""
@@ -112,7 +114,7 @@ class Chat:
         blocks = self.turns.take(event, time.monotonic())
         for block in blocks:
             self.screen.write(self.render.block(block, self.screen.size.columns) + "\n")
-        self._show(lines_of(event, self.view))
+        self._show(lines_of(event, self.view) + waiting_lines(event, self.view))
         if event.get("event") in _CHANGES or event.get("code") in ("paused", "resumed"):
             self._refresh()
         self.screen.redraw()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from clawd.cli.chat.desk import Desk, said
 from clawd.cli.chat.lines import Line
-from clawd.cli.chat.slash import Desk, said
+from clawd.cli.chat.waiting import approval_lines
 from clawd.cli.clean import one_line
 from clawd.cli.output import JSON
 from clawd.errors import ClawdError
@@ -23,6 +24,8 @@ def greeting(desk: Desk, model: str) -> list[Line]:
     turn = desk.client.get(desk.path).get("turn")
     if turn:
         lines.append(said(f"a turn is running (trigger: {turn.get('trigger')})", "dim"))
+    for approval in desk.client.get("/api/approvals").get("items", []):
+        lines += approval_lines(approval, desk.view)
     return lines
 
 

@@ -19,6 +19,7 @@ _QUOTED = 60
 _WORDS = {
     "⚙": "tool", "✉": "message", "→": "to", "⚑": "task", "✔": "done", "✗": "failed",
     "■": "stopped", "▸": "turn", ">": "you:", "!": "notice", "+": "session", "·": "-", "…": ":",
+    "?": "waits for you:",
 }  # fmt: skip
 """What stands for each mark with ``--plain``."""
 
@@ -87,6 +88,8 @@ def _run_failed(event: JSON, view: View) -> list[Line]:
 
 
 def _run_suspended(event: JSON, view: View) -> list[Line]:
+    if event.get("reason") == "approval":
+        return []  # what it waits for was shown
     text = "the turn stands still; it goes on when the session does"
     return [((f"{view.mark('■')} ", "yellow"), (text, "yellow"))]
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from clawd.cli.clean import one_line
 from clawd.cli.client import JSON, Client, failure
 from clawd.cli.events import Events
 from clawd.cli.nearest import quoted
@@ -36,7 +37,7 @@ class Answer:
     def take(self, event: JSON) -> None:
         """One event of the turn."""
         match event.get("event"):
-            case "tool_call_start":
+            case "tool_call_start" if event["tool_call_id"] not in self._seen():
                 self.tool_calls.append(
                     {"id": event["tool_call_id"], "name": event["tool_name"],
                      "arguments": event.get("arguments"), "ok": None}
@@ -54,6 +55,10 @@ class Answer:
             case "run_failed":
                 self.error, self.usage = event.get("error", {}), event.get("usage", {})
                 self.over = True
+
+    def _seen(self) -> set[str]:
+        # A call that waited for a yes is begun a second time.
+        return {str(call["id"]) for call in self.tool_calls}
 
     def _ended(self, event: JSON, ok: bool) -> None:
         for call in self.tool_calls:
@@ -115,8 +120,7 @@ def answer(
                 if form == "stream-json":
                     out.document(event)
                 got.take(event)
-                if event.get("event") == "run_suspended":
-                    out.note("the turn stands still; it goes on after clawd resume, or a restart")
+                _tell(event, out)
                 if got.over:
                     break
     except (KeyboardInterrupt, SystemExit):
@@ -128,6 +132,17 @@ def answer(
         _quietly(cancel)
         raise TimedOut("timed_out", f"no answer within {limit:g} s", hint="the turn was cancelled")
     return _write(got, out, form)
+
+
+def _tell(event: JSON, out: Output) -> None:
+    """Why nothing comes, on stderr."""
+    if event.get("event") == "run_suspended" and event.get("reason") != "approval":
+        out.note("the turn stands still; it goes on after clawd resume, or a restart")
+    elif event.get("event") == "approval_requested":
+        waits = event["approval"]
+        verb = "answer" if waits["kind"] == "question" else "allow"
+        what = one_line(str(waits["text"] if verb == "answer" else waits["tool"]), 200)
+        out.note(f"waits for you: {what}; clawd approvals {verb} {waits['id']}")
 
 
 def _write(got: Answer, out: Output, form: Form) -> int:

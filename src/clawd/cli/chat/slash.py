@@ -7,13 +7,13 @@ They run on a worker thread, so they may ask the daemon and wait. What changes t
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-from clawd.cli.chat.lines import OPEN_STATES, Line, View, message_line, task_line
+from clawd.cli.chat.approving import answer, approve, deny
+from clawd.cli.chat.desk import Desk, Handler, said
+from clawd.cli.chat.lines import OPEN_STATES, Line, message_line, task_line
 from clawd.cli.clean import clean, one_line
-from clawd.cli.client import JSON, Client
+from clawd.cli.client import JSON
 from clawd.cli.commands.trace import head as trace_head
 from clawd.cli.commands.usage import limit_line
 from clawd.cli.nearest import naming_the_nearest, quoted
@@ -21,28 +21,6 @@ from clawd.cli.times import count, money
 from clawd.cli.tree import rows as trace_rows
 from clawd.cli.tree import told as trace_row
 from clawd.errors import Invalid
-
-
-@dataclass(frozen=True)
-class Desk:
-    """What a command has at hand."""
-
-    client: Client
-    session: str
-    view: View
-
-    @property
-    def path(self) -> str:
-        """The session in the API."""
-        return f"/api/sessions/{quoted(self.session)}"
-
-
-Handler = Callable[[Desk, str], list[Line]]
-
-
-def said(text: str, style: str = "") -> Line:
-    """A line of one text."""
-    return ((text, style),)
 
 
 def _two(argument: str, usage: str) -> tuple[str, str]:
@@ -305,6 +283,9 @@ COMMANDS: dict[str, tuple[str, str, Handler | None]] = {
     "tasks": ("[all]", "open tasks of this session", tasks),
     "delegate": ("SESSION TEXT", "give a task", delegate),
     "cancel": ("TASK", "cancel a task", cancel),
+    "approve": ("[ID] [always]", "say yes to what waits for you", approve),
+    "deny": ("[ID] [WHY]", "say no to it", deny),
+    "answer": ("[ID] TEXT", "answer a question", answer),
     "model": ("[NAME]", "show or change the model", model),
     "tools": ("", "the session's tools", tools),
     "context": ("", "how full the window is", context),
