@@ -9,7 +9,7 @@ import msgspec
 from clawd.ids import OPERATOR
 from clawd.lineage import Lineage
 
-Kind = Literal["turn", "message", "task"]
+Kind = Literal["turn", "message", "task", "schedule"]
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -29,7 +29,8 @@ class Envelope(msgspec.Struct, frozen=True):
     def rank(self) -> tuple[int, int]:
         """What starts first: the operator's, then by priority, then by acceptance.
 
-        Turns of the transcript are the operator's own lines, and those to go on with.
+        Turns of the transcript are the operator's own lines, and those to go on with. That of a
+        ``schedule`` is in the transcript too, and waits like what sessions ask of each other.
         """
         path = self.lineage.path
         own = self.kind == "turn" or (path and path[-1] == OPERATOR)

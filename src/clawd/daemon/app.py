@@ -93,6 +93,7 @@ class Daemon:
         self.bus = MemoryBus()
         emit = self.stream.publish
         sealing = Sealing(configuration.keyring, self._private, configuration.take_keys)
+        self.sealing = sealing
         self.ledger = Ledger(
             self.state,
             self.writer,

@@ -19,6 +19,7 @@ from clawd.gateway.explain import ExplainRoutes
 from clawd.gateway.house import House
 from clawd.gateway.messages import MessageRoutes
 from clawd.gateway.redaction import Redaction
+from clawd.gateway.schedules import ScheduleRoutes
 from clawd.gateway.sessions import SessionRoutes
 from clawd.gateway.skills import SkillRoutes
 from clawd.gateway.tasks import TaskRoutes
@@ -42,6 +43,7 @@ def create_app(house: House) -> Starlette:
         TraceRoutes(house),
         ApprovalRoutes(house),
         SkillRoutes(house),
+        ScheduleRoutes(house),
     )
     return Starlette(
         routes=[route for noun in nouns for route in noun.routes()],

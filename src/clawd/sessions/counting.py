@@ -41,7 +41,8 @@ class TurnCounts:
                 guards.autonomous.restore(self._session, turn.started_at, self._clock)
             if is_open:
                 guards.turn_known(turn.id)
-        if turn.trigger.kind == "user" and turn.trigger.source == OPERATOR:
+        scheduled = turn.trigger.kind == "schedule"
+        if scheduled or (turn.trigger.kind == "user" and turn.trigger.source == OPERATOR):
             traces.cause(trace, self._session, turn.trigger.text[:200], turn.time)
         if not is_open:
             guards.turn_over(turn.id)

@@ -79,6 +79,9 @@ class TurnEnding:
         await self._transcript.change(
             turn, status="cancelled", ended_at=now(), error=error, usage=usage
         )
+        if turn.trigger.kind == "schedule" and not turn.started_at:
+            # Not for ``announce``, which is about the turn that runs.
+            self._services.emit(self._failure(turn, CANCELLED, usage))
         settling = self._services.comms.settling
         await settling.turn_cancelled(self.messages(turn), answers, by)
         task = self._services.comms.board.find(task_id)
@@ -230,7 +233,10 @@ class TurnEnding:
         self._services.clock.later(from_now, publish)
 
     def _failed(self, turn: TurnRecord, error: JSON, usage: Usage | None) -> None:
-        self._end = RunFailed(
+        self._end = self._failure(turn, error, usage)
+
+    def _failure(self, turn: TurnRecord, error: JSON, usage: Usage | None) -> RunFailed:
+        return RunFailed(
             session=self._settings().id,
             trace=turn.lineage.trace,
             run_id=turn.id,
@@ -241,7 +247,8 @@ class TurnEnding:
 
 def turn_envelope(turn: TurnRecord, session: str) -> Envelope:
     """The request to run an open turn of the transcript."""
-    return Envelope(turn.id, "turn", session, turn.lineage)
+    fresh = turn.trigger.kind == "schedule" and not turn.started_at
+    return Envelope(turn.id, "schedule" if fresh else "turn", session, turn.lineage)
 
 
 def _hopeless(error: ClawdError) -> bool:

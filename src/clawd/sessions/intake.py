@@ -29,7 +29,7 @@ class Intake:
 
     async def turn_for(self, envelope: Envelope) -> TurnRecord | None:
         """The turn that an envelope asks for; ``None`` when it has been had already."""
-        if envelope.kind == "turn":
+        if envelope.kind == "turn" or envelope.kind == "schedule":
             return self._transcript.turns.get(envelope.id)
         claimed = {i for turn in self._transcript.turns.values() for i in turn.trigger.ids}
         if envelope.kind == "task":

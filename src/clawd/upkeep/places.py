@@ -26,6 +26,8 @@ from clawd.sessions.registry import SessionRecord
 from clawd.sessions.transcript import FILE_NAME as TRANSCRIPT
 from clawd.storage.jsonl import Log
 from clawd.storage.writer import Writer
+from clawd.tools.schedule.records import FILE_NAME as SCHEDULES
+from clawd.tools.schedule.records import Schedule
 
 
 class AnyRecord(msgspec.Struct, frozen=True):
@@ -47,6 +49,7 @@ IN_STATE: Mapping[str, tuple[str, Any]] = {
 IN_WORKSPACE: Mapping[str, tuple[str, Any]] = {
     MAILBOX: ("mailbox", SessionMessage),
     TRANSCRIPT: ("transcript", records.Record),
+    SCHEDULES: ("schedules", Schedule),
 }
 """The logs in a workspace."""
 
