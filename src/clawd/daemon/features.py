@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clawd.agent.workbench import Toolkit
+from clawd.daemon.heartbeats import OperatorInbox
+from clawd.sessions.scheduling import ScheduledTurns
 from clawd.tools.exec.kit import Exec
 from clawd.tools.files.kit import Files
+from clawd.tools.schedule.kit import Schedules
 from clawd.tools.skills.toolkit import Skills
 
 if TYPE_CHECKING:
@@ -34,6 +37,16 @@ class Features:
 def features(daemon: Daemon, home: Path) -> Features:
     """Build the parts from what the daemon has so far: storage, bus, stream, configuration."""
     emit = daemon.stream.publish
+    schedules = Schedules(
+        ScheduledTurns(lambda: daemon.sessions, daemon.bus),
+        OperatorInbox(daemon.comms.post),
+        daemon.writer,
+        daemon.comms.limits,
+        emit,
+        daemon.supervisor.later,
+        daemon.sealing,
+    )
+    daemon.stream.observe(schedules.see)
     return Features(
-        toolkits=(Files(), Exec(home, daemon.supervisor.spawn, emit), Skills(home, emit)),
+        toolkits=(Files(), Exec(home, daemon.supervisor.spawn, emit), Skills(home, emit), schedules),
     )
