@@ -71,6 +71,8 @@ def prepare(
             identity=tools.identity,
             network=wish.network,
             folder=folder,
+            # What the operator has put there is for every session, scripts too.
+            readable=(home.resolve() / "skills",),
         )
         line = sandboxed(shell, view, limits, gate=GATE)
         environ = environment(os.environ, workspace.resolve())
