@@ -49,6 +49,8 @@ class Review:
             return
         if verdict.rule and self.desk.allowed_by(self.bench.session, tool.name, given):
             return
+        told = {name: value for name, value in given.items() if value is not None}
+        written = msgspec.json.encode(told, enc_hook=str)
         await self.desk.ask(self._approval(tool.name, call_id, written, digest, verdict))
         raise ParkedCall
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import textwrap
+
 from clawd.cli.chat.lines import Line, View
 from clawd.cli.clean import clean, one_line
 from clawd.cli.output import JSON
 
-_ROWS = 12
+_ROWS, _COLUMNS = 24, 72
 _WORDS = {
     "allowed": ("allowed", "green"),
     "answered": ("answered", "green"),
@@ -28,15 +31,40 @@ def approval_lines(approval: JSON, view: View) -> list[Line]:
     else:
         tool = one_line(str(approval["tool"]), 64)
         lines = [((f"{sign} ", "yellow"), (f"{who} wants to call {tool}", "bold"))]
-        rows = clean(str(approval.get("arguments", ""))).splitlines()
-        lines += [((f"  {row}", "quote"),) for row in rows[:_ROWS]]
+        rows = argument_rows(str(approval.get("arguments", "")))
+        lines += [((f"  {row}", ""),) for row in rows[:_ROWS]]
         if len(rows) > _ROWS:
-            lines.append(((f"  ({len(rows) - _ROWS} more lines: clawd approvals show)", "dim"),))
+            more = f"{len(rows) - _ROWS} more lines: clawd approvals show {approval['id']}"
+            lines.append(((f"  ({more})", "yellow"),))
         lines.append(((f"  because {one_line(str(approval['text']), 200)}", "dim"),))
         how = "/approve" + (" · /approve always" if approval.get("rule") else "") + " · /deny [WHY]"
     lines.append(((f"  led there: {one_line(str(approval.get('cause', '')), 200)}", "dim"),))
     lines.append(((f"  {how}", "cyan"), (f"   {one_line(str(approval['id']))}", "dim")))
     return lines
+
+
+def argument_rows(arguments: str) -> list[str]:
+    """The arguments of a call, one below the other, wrapped and not cut."""
+    try:
+        given = json.loads(arguments)
+    except ValueError:
+        given = None
+    if not isinstance(given, dict):
+        return _wrapped(arguments)
+    rows: list[str] = []
+    for name, value in given.items():
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        first, *rest = _wrapped(text) or [""]
+        rows += [f"{one_line(name, 40)}: {first}", *(f"    {row}" for row in rest)]
+    return rows
+
+
+def _wrapped(text: str) -> list[str]:
+    return [
+        part
+        for row in clean(text).splitlines()
+        for part in textwrap.wrap(row, _COLUMNS, drop_whitespace=False) or [""]
+    ]
 
 
 def waiting_lines(event: JSON, view: View) -> list[Line]:

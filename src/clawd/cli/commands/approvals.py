@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from clawd.cli.chat.waiting import argument_rows
 from clawd.cli.clean import clean, one_line
 from clawd.cli.client import JSON
 from clawd.cli.groups import group
@@ -64,7 +65,8 @@ def show(invocation: Invocation, id_: str) -> None:
         for option in found.get("options", []):
             out.line(f"  - {one_line(option, 200)}")
     else:
-        out.line(clean(found.get("arguments", "")))
+        for row in argument_rows(found.get("arguments", "")):
+            out.line(f"  {row}")
         out.line(f"because {one_line(found['text'], 300)}")
     out.line(f"led there: {one_line(found.get('cause', ''), 300)}")
     out.line(f"trace {found.get('trace', '')} · task {found.get('task') or 'none'}")
