@@ -39,7 +39,8 @@ class Answer:
         text = self.text.encode(errors="replace").decode()
         if self.facts is None:
             return text
-        return f"{text}\n{msgspec.json.encode(self.facts).decode()}"
+        facts = msgspec.json.encode(self.facts).decode()
+        return f"{text}\n{facts}" if text else facts
 
 
 def fitting(result: str) -> str:

@@ -12,7 +12,6 @@ PARTS_TO_COME: tuple[tuple[str, ...], ...] = (
     ("registry",),
     ("coordination",),
     ("sessions", "*", "aca"),
-    ("sessions", "*", "mcpServers"),
     ("sessions", "*", "kind"),
     ("sessions", "*", "entrypoint"),
     ("sessions", "*", "contracts"),
@@ -20,7 +19,6 @@ PARTS_TO_COME: tuple[tuple[str, ...], ...] = (
     ("sessions", "*", "tools", "web"),
     ("sessions", "*", "tools", "memory"),
     ("sessions", "*", "tools", "identity"),
-    ("sessions", "*", "tools", "load"),
     ("sessions", "*", "tools", "search"),
 )
 """Shorten this as parts are added; ``*`` is any key.

@@ -6,15 +6,20 @@ routes and its tests.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clawd.agent.tool import Tool
 from clawd.agent.workbench import Toolkit
+from clawd.comms.caller import operator
 from clawd.daemon.heartbeats import OperatorInbox
 from clawd.sessions.scheduling import ScheduledTurns
 from clawd.tools.exec.kit import Exec
 from clawd.tools.files.kit import Files
+from clawd.tools.mcp.toolkit import Mcp
+from clawd.tools.own.toolkit import OwnTools
 from clawd.tools.schedule.kit import Schedules
 from clawd.tools.skills.toolkit import Skills
 
@@ -37,6 +42,11 @@ class Features:
 def features(daemon: Daemon, home: Path) -> Features:
     """Build the parts from what the daemon has so far: storage, bus, stream, configuration."""
     emit = daemon.stream.publish
+
+    def offered(session_id: str) -> dict[str, Tool]:
+        session = daemon.sessions.find(session_id)
+        return {t.name: t for t in session.toolset(operator()).all()} if session else {}
+
     schedules = Schedules(
         ScheduledTurns(lambda: daemon.sessions, daemon.bus),
         OperatorInbox(daemon.comms.post),
@@ -48,5 +58,13 @@ def features(daemon: Daemon, home: Path) -> Features:
     )
     daemon.stream.observe(schedules.see)
     return Features(
-        toolkits=(Files(), Exec(home, daemon.supervisor.spawn, emit), Skills(home, emit), schedules),
+        toolkits=(
+            Files(),
+            Exec(home, daemon.supervisor.spawn, emit),
+            Skills(home, emit),
+            Mcp(home, daemon.writer, daemon.supervisor, emit, os.environ),
+            schedules,
+            # Last: a name that is taken stays with whom it is.
+            OwnTools(home, emit, offered),
+        ),
     )

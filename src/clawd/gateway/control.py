@@ -15,6 +15,7 @@ from clawd.comms.caller import operator
 from clawd.config.output import redacted
 from clawd.config.schema import ProviderTemplate
 from clawd.errors import ClawdError, Invalid, NotFound
+from clawd.gateway.grouping import group_of
 from clawd.gateway.house import House
 from clawd.gateway.wire import Fields, listing, one, read_body, word
 from clawd.ids import OPERATOR
@@ -23,6 +24,7 @@ from clawd.lineage import begin
 from clawd.llm.port import ChatRequest, Reply
 from clawd.messages import user
 from clawd.sessions.models import public_template
+from clawd.tools.own.toolkit import OwnTools
 
 MAX_DRAIN_SECONDS = 3600
 
@@ -128,14 +130,22 @@ class ControlRoutes:
         if session is None and not sessions:
             return listing("tools", [])
         chosen = self._house.sessions.get(session) if session else sessions[0]
-        functions = [tool.schema()["function"] for tool in chosen.toolset(operator()).all()]
-        return listing("tools", functions)
+        await chosen.toolsets.prepare(chosen.toolsets.bench(operator()))
+        items = [
+            tool.schema()["function"] | {"group": group_of(tool)}
+            for tool in chosen.toolset(operator()).all()
+        ]
+        own = self._house.part(OwnTools)
+        problems = own.problems(chosen.id) if own else []
+        return one("tools", {"items": items, "problems": problems, "next": None})
 
     async def call_tool(self, request: Request) -> Response:
         """Run a tool as a session, on the operator's word."""
         body = await read_body(request, Calling)
         session = self._house.sessions.get(body.session)
-        tools = session.toolset(session.caller(begin("operator")))
+        caller = session.caller(begin("operator"))
+        await session.toolsets.prepare(session.toolsets.bench(caller))
+        tools = session.toolset(caller)
         name = request.path_params["name"]
         if name not in tools.known():
             unknown = unknown_tool(name, tools.names())

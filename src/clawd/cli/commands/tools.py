@@ -34,16 +34,19 @@ def list_(invocation: Invocation, session: str | None) -> None:
         invocation.out.document(found)
         return
     invocation.out.table(
-        ("name", "parameters", "what it does"),
+        ("name", "group", "parameters", "what it does"),
         [
             (
                 item["name"],
+                item.get("group", ""),
                 ", ".join(item.get("parameters", {}).get("properties", {})),
                 item.get("description", "").split("\n")[0],
             )
             for item in found["items"]
         ],
     )
+    for problem in found.get("problems", []):
+        invocation.out.note(("not loaded: ", "red"), problem)
 
 
 def _named(items: list[JSON], name: str) -> JSON:
@@ -73,6 +76,7 @@ def show(invocation: Invocation, name: str, session: str | None) -> None:
         return
     out.line((tool["name"], "bold"))
     out.line(tool.get("description", ""))
+    out.line((f"group: {tool.get('group', '')}", "dim"))
     schema = tool.get("parameters", {})
     required = schema.get("required", [])
     out.line("")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -85,12 +85,13 @@ def _read(place: Path, where: Where, names: list[str], problems: list[str]) -> S
     skills: list[Skill] = []
     broken = list(problems)
     for name in names:
-        root, inside = place, f"{FOLDER}/{name}"
+        root, inside, linked = place, f"{FOLDER}/{name}", False
         if where == "home":
             # The operator may have linked it from somewhere: its files are held in there.
             root, inside = (place / FOLDER / name).resolve(), "."
+            linked = root.parent != place.resolve() / FOLDER
         try:
-            skills.append(read_skill(name, where, root, inside))
+            skills.append(replace(read_skill(name, where, root, inside), linked=linked))
         except Invalid as failure:
             broken.append(failure.message)
     return Shelf(tuple(skills), tuple(broken))

@@ -41,6 +41,8 @@ class Skill:
     """Its folder, relative to ``root``; "." for the root itself."""
     header: Header
     untrusted: bool = False
+    linked: bool = False
+    """Whether the operator linked it from elsewhere: the sandbox does not show it to commands."""
 
     @property
     def folder(self) -> Path:

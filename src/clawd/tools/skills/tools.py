@@ -49,12 +49,19 @@ class SkillTools:
             said += f" It needs: {' '.join(skill.header.compatibility.split())}."
         if files := list(skill.files()):
             said += f" Its files, for skill_open with file: {', '.join(files)}."
-            said += (
-                f" Scripts among them are run with exec, as {folder}/…, under its rules."
-                if self._bench.settings.tools.exec
-                else " Scripts among them cannot be run: this session has no exec."
-            )
+            said += self._running(skill, folder)
         return said
+
+    def _running(self, skill: Skill, folder: str) -> str:
+        tools = self._bench.settings.tools
+        if not tools.exec:
+            return " Scripts among them cannot be run: this session has no exec."
+        if skill.linked and tools.exec_sandbox != "none":
+            return (
+                " Commands do not see that folder, which is linked from elsewhere: to run a "
+                "script of it, copy it into the workspace with write_file."
+            )
+        return f" Scripts among them are run with exec, as {folder}/…, under its rules."
 
     def _unknown(self, name: str) -> NotFound:
         # The names of what came from outside are no part of an answer.

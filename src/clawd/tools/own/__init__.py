@@ -1,0 +1,1 @@
+"""The operator's own tools: Python functions that `tools.load` names."""
