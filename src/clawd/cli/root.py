@@ -21,6 +21,7 @@ COMMANDS: Lazy = {
     "messages": (_AT + "messages:messages", "Read mailboxes with their true states."),
     "tasks": (_AT + "tasks:tasks", "Delegate, watch and end tasks."),
     "approvals": (_AT + "approvals:approvals", "See and settle what waits for you."),
+    "schedules": (_AT + "schedules:schedules", "See, make and change schedules of sessions."),
     "explain": (_AT + "explain:explain", "Say what one session may do to another, and why."),
     "start": (_AT + "daemon:start", "Start the daemon in the background."),
     "stop": (_AT + "daemon:stop", "Stop the daemon."),
