@@ -1,0 +1,95 @@
+"""A server without any package, of the older protocol; its ways of failing are its arguments.
+
+``raw.py TOOLS [WAY ...]``: TOOLS is a JSON file with its list of tools, read for each request.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+JSON = dict[str, Any]
+tools, ways = Path(sys.argv[1]), set(sys.argv[2:])
+
+
+def send(message: JSON) -> None:
+    """One message on a line."""
+    sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+    sys.stdout.flush()
+
+
+def answer(request: JSON) -> None:
+    """What the request asks for."""
+    method, number = request["method"], request["id"]
+    if method == "initialize":
+        result: JSON = {
+            "protocolVersion": "2025-11-25",
+            "capabilities": {"tools": {"listChanged": True}},
+            "serverInfo": {"name": "raw", "version": "1"},
+        }
+    elif method == "tools/list":
+        result = {"tools": json.loads(tools.read_text())}
+        if "ring" in ways:
+            result["nextCursor"] = "again"
+    elif method == "tools/call":
+        result = called(request["params"])
+    else:
+        send({"id": number, "error": {"code": -32601, "message": "no such method"}})
+        return
+    send({"id": number, "result": result})
+
+
+def called(params: JSON) -> JSON:
+    """The result of a tool: its arguments, unless its name is a way of failing."""
+    name, arguments = params["name"], params.get("arguments") or {}
+    if name == "die":
+        print("the last words", file=sys.stderr, flush=True)
+        os._exit(3)
+    if name == "sleep":
+        time.sleep(3600)
+    if name == "flood":
+        while True:
+            send({"method": "notifications/message", "params": {"level": "info", "data": "x"}})
+    if name == "noise":
+        for _ in range(1000):
+            print("not a message at all", flush=True)
+    if name == "endless":
+        while True:
+            sys.stdout.write("x" * 65536)
+    if name == "garbage":
+        return {"content": [{"type": "no such type"}]}
+    if name == "change":
+        tools.write_text(json.dumps(arguments["tools"]))
+        send({"method": "notifications/tools/list_changed"})
+    if name == "say":
+        return arguments["result"]
+    return {"content": [{"type": "text", "text": json.dumps(arguments)}]}
+
+
+def main() -> None:
+    """Answer what comes, in the chosen way."""
+    if "banner" in ways:
+        print("Welcome to the raw server \x1b[31mv1\x1b[0m", flush=True)
+    if "complain" in ways:
+        print("cannot find my \x1b[31mdata", file=sys.stderr, flush=True)
+    if "exit" in ways:
+        sys.exit(7)
+    if "mute" in ways:
+        time.sleep(3600)
+    if "deaf" in ways:
+        # Its stdin is never read, and it does not end when that is closed.
+        time.sleep(3600)
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "strict" in ways and request["method"] not in ("initialize", "tools/list"):
+            if request["method"].startswith("server/"):
+                sys.exit(9)
+        if "id" in request:
+            answer(request)
+
+
+main()
