@@ -72,13 +72,13 @@ class Background:
         try:
             await job.running.run()
             await after()
-        except* ClawdError as group:
-            problem = group.exceptions[0]
-            job.problem = problem if isinstance(problem, ClawdError) else None
+        except ClawdError as problem:
+            job.problem = problem
             log.warning("%s: %s", job.id, problem)
         finally:
             job.ended_at = time.monotonic()
             job.over.set()
+            job.running.up.set()
 
     def of(self, session: str) -> list[Job]:
         """A session's commands, the oldest first; those that ended not long ago too."""

@@ -44,6 +44,8 @@ class Running:
         self.output = output
         self.began = time.monotonic()
         self.ended: Ended | None = None
+        self.up = asyncio.Event()
+        """Set when the command has begun."""
         self._asked = ""
         self._stir = asyncio.Event()
         self._held = AsyncExitStack()
@@ -57,18 +59,29 @@ class Running:
 
     async def run(self) -> Ended:
         """Run it. Nothing of it is left when this returns, or when it is cancelled."""
-        async with self._held, asyncio.TaskGroup() as group:
+        async with self._held:
             process, gate, source = await self._started()
+            return await self._supervised(process, gate, source)
+
+    async def _supervised(
+        self, process: Process, gate: socket.socket, source: asyncio.StreamReader
+    ) -> Ended:
+        async with asyncio.TaskGroup() as group:
             reading = group.create_task(self.output.take(source))
             leaving = group.create_task(process.wait())
             leaving.add_done_callback(lambda _: self._stir.set())
             ends = (reading, leaving)
-            why = ""
+            why, problem = "", None
             try:
                 await self._let_begin(process, gate, reading)
+                self.up.set()
                 why = await self._watch(process)
                 if why or not await _done((reading,), _LET_GO_SECONDS):
                     await self._end(process, ends)
+            except Refused as failure:
+                # Raised below: a group would wrap it.
+                problem = failure
+                await self._end(process, ends)
             except BaseException:
                 await self._end(process, ends)
                 raise
@@ -78,6 +91,8 @@ class Running:
                     self._inside.kill(process.pid, waited_for=False)
                 reading.cancel()
                 leaving.cancel()
+        if problem is not None:
+            raise problem
         code = None if why else process.returncode
         if code is not None and code < 0:
             code = 128 - code

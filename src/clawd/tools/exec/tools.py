@@ -95,6 +95,7 @@ class ExecTools:
         background.check_room(bench.session)
         job = Job(bench.session, command, Running(launch, output))
         background.start(job, lambda: self._account(output, network, began, job))
+        await job.running.up.wait()
         await output.news(0, SETTLE_SECONDS)
         return self._standing(job, job.running.output.read(0, SHOWN_BYTES), 0)
 
