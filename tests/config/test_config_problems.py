@@ -408,7 +408,7 @@ def test_keys_of_parts_to_come_load_and_are_named() -> None:
     )
     checked = check(text, environ={}, home=None)
     assert checked.problems == []
-    assert checked.inactive == ["gateway", "sessions.a.aca", "sessions.a.mcpServers"]
+    assert checked.inactive == ["gateway", "sessions.a.aca"]
 
 
 def test_r10_half_of_a_file_is_refused_with_the_place(tmp_path: Path) -> None:

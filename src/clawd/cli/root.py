@@ -39,6 +39,7 @@ COMMANDS: Lazy = {
     "keys": (_AT + "keys:keys", "Make keys for content that is sealed at rest."),
     "tools": (_AT + "tools:tools", "List, show and call a session's tools."),
     "skills": (_AT + "skills:skills", "List and show the skills of a session."),
+    "mcp": (_AT + "mcp:mcp", "List, show, approve and restart MCP servers."),
     "doctor": (_AT + "doctor:doctor", "Check the installation and say how to mend it."),
     "fsck": (_AT + "fsck:fsck", "Verify every log of the home, and mend it."),
     "completions": (_AT + "completions:completions", "Print or install shell completion."),

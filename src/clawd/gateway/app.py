@@ -17,6 +17,7 @@ from clawd.gateway.control import ControlRoutes
 from clawd.gateway.events import EventRoutes
 from clawd.gateway.explain import ExplainRoutes
 from clawd.gateway.house import House
+from clawd.gateway.mcp import McpRoutes
 from clawd.gateway.messages import MessageRoutes
 from clawd.gateway.redaction import Redaction
 from clawd.gateway.schedules import ScheduleRoutes
@@ -44,6 +45,7 @@ def create_app(house: House) -> Starlette:
         ApprovalRoutes(house),
         SkillRoutes(house),
         ScheduleRoutes(house),
+        McpRoutes(house),
     )
     return Starlette(
         routes=[route for noun in nouns for route in noun.routes()],

@@ -27,6 +27,7 @@ from clawd.tools.mcp.server import Server
 from clawd.tools.mcp.toolkit import Mcp
 
 HERE = Path(__file__).parent / "servers"
+SECRET = "s3cret-value-91"
 QUICK = Timing(start=20.0, prepare=20.0, back=5.0, pause=0.01, longest_pause=0.05)
 JSON = dict[str, Any]
 
@@ -50,7 +51,7 @@ class House:
         self.environ = {
             "PATH": os.environ["PATH"],
             "HOME": "/nowhere",
-            "SECRET_KEY": "s3cret-value",
+            "SECRET_KEY": SECRET,
         }
         self._news = asyncio.Event()
         self._timing, self._installed = timing, installed

@@ -152,19 +152,19 @@ class Server:
         ``NotFound`` when one of them is not held, ``Refused`` when it has changed again.
         """
         chosen: list[Shown] = []
-        for tool, fingerprint in wanted.items():
-            offer = next((each for each in self.offers if each.shown.tool == tool), None)
+        for name, fingerprint in wanted.items():
+            offer = next((each for each in self.offers if each.name == name), None)
             if offer is None or offer.state != "held":
-                waiting = ", ".join(o.shown.tool for o in self.offers if o.state == "held")
+                waiting = ", ".join(o.name for o in self.offers if o.state == "held")
                 raise NotFound(
                     "mcp_not_held",
-                    f"no tool {tool[:80]!a} of {self.name} is held",
+                    f"no tool {name[:80]!a} is held",
                     hint=f"held: {waiting or 'none'}",
                 )
             if offer.shown.fingerprint != fingerprint:
                 raise Refused(
                     "mcp_changed_again",
-                    f"{tool} of {self.name} has changed again",
+                    f"{name} has changed again",
                     hint="look once more: clawd mcp list",
                 )
             chosen.append(offer.shown)

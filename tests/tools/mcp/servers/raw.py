@@ -18,7 +18,12 @@ tools, ways = Path(sys.argv[1]), set(sys.argv[2:])
 
 def send(message: JSON) -> None:
     """One message on a line."""
-    sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+    write(json.dumps({"jsonrpc": "2.0", **message}))
+
+
+def write(line: str) -> None:
+    """One line."""
+    sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 
@@ -47,7 +52,8 @@ def called(params: JSON) -> JSON:
     """The result of a tool: its arguments, unless its name is a way of failing."""
     name, arguments = params["name"], params.get("arguments") or {}
     if name == "die":
-        print("the last words", file=sys.stderr, flush=True)
+        sys.stderr.write("the last words\n")
+        sys.stderr.flush()
         os._exit(3)
     if name == "sleep":
         time.sleep(3600)
@@ -56,7 +62,7 @@ def called(params: JSON) -> JSON:
             send({"method": "notifications/message", "params": {"level": "info", "data": "x"}})
     if name == "noise":
         for _ in range(1000):
-            print("not a message at all", flush=True)
+            write("not a message at all")
     if name == "endless":
         while True:
             sys.stdout.write("x" * 65536)
@@ -66,16 +72,18 @@ def called(params: JSON) -> JSON:
         tools.write_text(json.dumps(arguments["tools"]))
         send({"method": "notifications/tools/list_changed"})
     if name == "say":
-        return arguments["result"]
+        said: JSON = arguments["result"]
+        return said
     return {"content": [{"type": "text", "text": json.dumps(arguments)}]}
 
 
 def main() -> None:
     """Answer what comes, in the chosen way."""
     if "banner" in ways:
-        print("Welcome to the raw server \x1b[31mv1\x1b[0m", flush=True)
+        write("Welcome to the raw server \x1b[31mv1\x1b[0m")
     if "complain" in ways:
-        print("cannot find my \x1b[31mdata", file=sys.stderr, flush=True)
+        sys.stderr.write("cannot find my \x1b[31mdata\n")
+        sys.stderr.flush()
     if "exit" in ways:
         sys.exit(7)
     if "mute" in ways:
@@ -85,9 +93,8 @@ def main() -> None:
         time.sleep(3600)
     for line in sys.stdin:
         request = json.loads(line)
-        if "strict" in ways and request["method"] not in ("initialize", "tools/list"):
-            if request["method"].startswith("server/"):
-                sys.exit(9)
+        if "strict" in ways and request["method"].startswith("server/"):
+            sys.exit(9)
         if "id" in request:
             answer(request)
 
