@@ -77,7 +77,7 @@ def told(failure: BaseException) -> str:
         said = "TimeoutError: something it waited for took too long"
     else:
         text = failure.msg if isinstance(failure, SyntaxError) else str(failure)
-        said = f"{type(failure).__name__}: {text}".strip(": ")
+        said = f"{type(failure).__name__}: {text}" if text else type(failure).__name__
     place = line_of(failure)
     return " ".join(said.split())[:500] + (f" ({place})" if place else "")
 
