@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import suppress
 from pathlib import Path
 
 from clawd.agent.tool import fitting
+from clawd.agent.trust import Trust
 from clawd.errors import StorageError
 from clawd.ids import new_id
-from clawd.storage.files import atomic_write, make_private_folder
+from clawd.storage.confine import READ, Spot
+from clawd.storage.files import make_private_folder
+from clawd.storage.placing import place_file
+from clawd.storage.provenance import mark
 
 SHOWN = 200_000
 """How many characters of a result enter a conversation: some 50,000 tokens."""
@@ -18,27 +23,36 @@ KEPT = 100
 """How many whole results a workspace has; the oldest go."""
 
 
-async def shown_part(workspace: Path, result: str, *, private: bool) -> str:
+async def shown_part(workspace: Path, result: str, trust: Trust, *, private: bool) -> str:
     """The result as the model is to see it; a long one is cut and names the file that has it all.
 
+    In a turn that has read text from outside the file is marked, for who reads on in a later one.
     ``private``: the session's content is sealed on disk, so nothing is kept in a plain file.
     """
     if len(result) <= SHOWN:
         return fitting(result)
     head, tail = SHOWN * 3 // 4, SHOWN // 4
-    where = "" if private else await asyncio.to_thread(_keep, workspace / FOLDER, result)
+    source = ", ".join(trust.sources)
+    where = "" if private else await asyncio.to_thread(_keep, workspace, result, source)
     mark = f"the result was cut: {SHOWN} of its {len(result)} characters"
     mark += f"; the whole is in {where}" if where else ""
     return fitting(f"{result[:head]}\n[clawd: {mark}]\n{result[-tail:]}")
 
 
-def _keep(folder: Path, result: str) -> str:
-    name = f"{new_id('result')}.txt"
+def _keep(workspace: Path, result: str, source: str) -> str:
+    folder, name = workspace / FOLDER, f"{new_id('result')}.txt"
+
+    def finish(descriptor: int) -> None:
+        if source:
+            mark(workspace, descriptor, source)
+
     try:
         make_private_folder(folder)
-        if folder.is_symlink():
-            return ""
-        atomic_write(folder / name, result.encode(errors="replace"))
+        descriptor = os.open(folder, READ | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            place_file(Spot(descriptor, name), result.encode(errors="replace"), 0o600, finish)
+        finally:
+            os.close(descriptor)
     except (OSError, StorageError):
         # A full disk costs the rest of a result, not the turn.
         return ""

@@ -233,6 +233,7 @@ class TurnRunner:
     ) -> TurnConversation:
         settings = self._settings()
         context = settings.context
+        trust = run.trust if run else Trust()
         return TurnConversation(
             self._transcript,
             turn,
@@ -250,8 +251,10 @@ class TurnRunner:
             ),
             spent=partial(self._spent, turn, run, chosen.name),
             last=last,
-            trust=run.trust if run else Trust(),
-            fit=lambda result: shown_part(self._workspace, result, private=settings.a2a.encrypt),
+            trust=trust,
+            fit=lambda result: shown_part(
+                self._workspace, result, trust, private=settings.a2a.encrypt
+            ),
         )
 
     def _spent(self, turn: TurnRecord, run: Turn | None, model: str, usage: Usage) -> None:

@@ -17,10 +17,11 @@ IDENTITY_FILES = ("IDENTITY.md", "SOUL.md", "USER.md", "MEMORY.md")
 """What defines a session, at the top of its workspace."""
 
 TRASH = ".trash"
+RESULTS = "results"
 MARKS = ".untrusted.json"
 """Which files hold text from outside, where the file system cannot say it of a file itself."""
 
-DAEMONS_FOLDERS = ("logs", "results", TRASH)
+DAEMONS_FOLDERS = ("logs", RESULTS, TRASH)
 """Folders at the top of a workspace that the daemon alone writes to, with all that is in them."""
 
 NOTES = "memory"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 from tests.tools.files.conftest import Desk
 
+from clawd.agent.trust import Trust
+from clawd.sessions.results import shown_part
 from clawd.storage import provenance
 
 
@@ -68,12 +71,22 @@ async def test_what_a_marked_turn_adds_marks_the_whole_file(desk: Desk, root: Pa
 
 
 async def test_what_clawd_keeps_of_others_marks_too(desk: Desk, root: Path) -> None:
-    """Transcripts, mail and results hold what pages and others said: nobody can tell which."""
+    """Transcripts, mail and logs hold what pages and others said: nobody can tell which."""
     (root / "history.jsonl").write_text("{}\n")
-    (root / "results").mkdir()
-    (root / "results" / "a.txt").write_text("x")
-    for path in ("history.jsonl", "results/a.txt"):
+    (root / "logs").mkdir()
+    (root / "logs" / "a.jsonl").write_text("x")
+    for path in ("history.jsonl", "logs/a.jsonl"):
         assert await untrusted(desk, "read_file", path=path)
+
+
+@pytest.mark.parametrize("source", ["", "web_fetch"])
+async def test_results_that_were_kept_whole(desk: Desk, root: Path, source: str) -> None:
+    """A long result is marked when its turn was, and else is as good as any file."""
+    trust = Trust([source] if source else [])
+    shown = await shown_part(root, "x" * 300_000, trust, private=False)
+    (path,) = re.findall(r"the whole is in (results/\S+\.txt)", shown)
+    assert await untrusted(desk, "read_file", path=path) == bool(source)
+    assert await desk.refused("write_file", path=path, content="x") == "kept_by_clawd"
 
 
 async def test_a_mark_never_costs_the_write(

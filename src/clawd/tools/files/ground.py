@@ -14,12 +14,13 @@ from clawd.nearest import nearest
 from clawd.storage.beneath import FOLDER
 from clawd.storage.confine import READ, Spot, open_within, spot_within
 from clawd.storage.provenance import source_of
-from clawd.storage.workspace import NOTES, TRASH, daemons_own, identity_at, identity_file
+from clawd.storage.workspace import NOTES, RESULTS, TRASH, daemons_own, identity_at, identity_file
 from clawd.tools.files.paths import relative
 from clawd.tools.files.refusals import check_regular, daemons, explained, shown
 
 _OF_OTHERS = "what clawd keeps of others"
-"""Mail, transcripts, results of tools: nobody can tell what in them is from outside."""
+"""Mail, transcripts, logs: nobody can tell what in them is from outside."""
+_MARKED_ONE_BY_ONE = ("", RESULTS, TRASH, NOTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ class Ground:
         if source := source_of(self.root, descriptor):
             return source
         with suppress(OSError), spot_within(self.root, name) as spot:
-            if daemons_own(self.root, spot.folder, spot.name) not in ("", TRASH, NOTES):
+            if daemons_own(self.root, spot.folder, spot.name) not in _MARKED_ONE_BY_ONE:
                 return _OF_OTHERS
         return ""
 
