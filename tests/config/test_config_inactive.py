@@ -24,10 +24,7 @@ def test_budgets_are_in_force() -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("files", "true"),
-        ("web", "true"),
         ("memory", "true"),
-        ("identity", '["MEMORY.md"]'),
         ("load", '["package.module:tool"]'),
     ],
 )

@@ -15,11 +15,7 @@ PARTS_TO_COME: tuple[tuple[str, ...], ...] = (
     ("sessions", "*", "kind"),
     ("sessions", "*", "entrypoint"),
     ("sessions", "*", "contracts"),
-    ("sessions", "*", "tools", "files"),
-    ("sessions", "*", "tools", "web"),
     ("sessions", "*", "tools", "memory"),
-    ("sessions", "*", "tools", "identity"),
-    ("sessions", "*", "tools", "search"),
 )
 """Shorten this as parts are added; ``*`` is any key.
 
