@@ -49,6 +49,17 @@ def held_off(schedule: Schedule, now: float, least: float) -> str:
     return following(schedule, now + min(LONGEST_PAUSE_SECONDS, pause))
 
 
+def believed(schedule: Schedule, now: float) -> Schedule:
+    """The schedule without a next time that a clock that was wrong has put far ahead."""
+    if not schedule.next or schedule.when.once:
+        return schedule
+    far = seconds_of(schedule.next) - _WRONG_CLOCK_SECONDS
+    natural = _natural(schedule, now)
+    if natural is None or far <= natural or schedule.quiet:
+        return schedule
+    return msgspec.structs.replace(schedule, next=following(schedule, now))
+
+
 def is_missed(schedule: Schedule, now: float) -> bool:
     """Whether its time passed while nobody could begin the run."""
     return now - seconds_of(schedule.next) > GRACE_SECONDS

@@ -13,7 +13,7 @@ from clawd.events import Event, Notice
 from clawd.ids import OPERATOR, new_id, now, seconds_of, timestamp
 from clawd.lineage import Lineage, begin
 from clawd.tools.schedule.book import Book
-from clawd.tools.schedule.planning import FAILURES, following, held_off, is_missed
+from clawd.tools.schedule.planning import FAILURES, believed, following, held_off, is_missed
 from clawd.tools.schedule.ports import End, Inbox, Turns
 from clawd.tools.schedule.records import Result, Run, Schedule
 from clawd.tools.schedule.wording import says_nothing, spoken
@@ -104,6 +104,8 @@ class Runs:
 
     async def recover(self, book: Book) -> None:
         """After a start: settle the runs whose turns have ended, begin those never begun."""
+        found = [(schedule, believed(schedule, self._now)) for schedule in book.all()]
+        await book.put(*(right for schedule, right in found if right is not schedule))
         for schedule in book.all():
             if schedule.open is not None:
                 await self._closed(book, schedule, schedule.open)
