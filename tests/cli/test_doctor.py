@@ -170,3 +170,20 @@ def test_an_endpoint_out_of_reach_is_named(home: Home) -> None:
     (found,) = told(examined(home)[1], "provider")
     assert f"127.0.0.1:{port} is out of reach (connection refused)" in found["message"]
     assert "clawd providers test silent" in found["mend"]
+
+
+def test_commands_need_a_sandbox_that_works(home: Home) -> None:
+    """Asked only where a session may run commands; the package, or what is not confined."""
+    config = {"sessions": {"default": {}}}
+    path = home.path / "config.json"
+    path.write_text(json.dumps(config))
+    assert not [item for item in examined(home)[1] if item["name"] == "commands"]
+    path.write_text(json.dumps({"sessions": {"default": {"tools": {"exec": True}}}}))
+    bare = {"tools": {"exec": True, "execSandbox": "none"}}
+    home.environment["PATH"] = ""
+    (missing,) = told(examined(home)[1], "commands")
+    assert (missing["state"], "apt install bubblewrap" in missing["mend"]) == ("error", True)
+    assert "default can run no commands" in missing["message"]
+    path.write_text(json.dumps({"sessions": {"default": bare}}))
+    (loud,) = told(examined(home)[1], "commands")
+    assert "the commands of default run without a sandbox" in loud["message"]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from clawd.cli.checks import files
 from clawd.cli.checks.check import Check
+from clawd.cli.checks.commands import commands
 from clawd.cli.checks.daemon import daemon
 from clawd.cli.checks.machine import machine
 from clawd.cli.checks.providers import providers
@@ -25,4 +26,5 @@ def run_checks(client: Client, *, fix: bool) -> Iterator[Check]:
     yield from files.logs(home)
     if checked.config is not None:
         yield from providers(checked.config)
+        yield from commands(checked.config)
     yield from daemon(client, fix)
