@@ -205,7 +205,18 @@ async def test_a_child_has_no_more_rights_than_its_creator(
 ) -> None:
     """M17: denials, limits and organization go down the line, over a restart too."""
     strict = {
-        "tools": {"deny": ["broadcast_message", "delegate_*"], "exec": False, "web": False},
+        "tools": {
+            "deny": ["broadcast_message", "delegate_*"],
+            "exec": False,
+            "web": False,
+            "files": False,
+            "schedule": False,
+            "memory": False,
+            "identity": [],
+            "approval": {"read_*": "ask"},
+            "execSeconds": 5,
+        },
+        "skills": [],
         "limits": {"maxMessageBytes": 100, "maxModelCallsPerTurn": 2},
         "a2a": {"organization": "inner"},
     }
@@ -220,7 +231,12 @@ async def test_a_child_has_no_more_rights_than_its_creator(
             assert shown["limits"]["maxMessageBytes"] == 100
             assert shown["organization"] == "inner"
             entry = (await daemon.get(f"/api/sessions/{session_id}/config"))["entry"]
-            assert entry["tools"]["web"] is False
+            assert {"exec": False} | entry["tools"] == strict["tools"]
+            assert entry["skills"] == []
+            for denied in ("exec", "web_fetch", "write_file", "schedule_create", "memory_save"):
+                with pytest.raises(ApiError) as absent:
+                    await daemon.tool(session_id, denied)
+                assert absent.value.code == "unknown_tool"
             refused = await daemon.tool(
                 session_id, "send_message_to_session", target_session="boss", message="x" * 101
             )

@@ -48,7 +48,8 @@ def settings_for(
 ) -> SessionSettings:
     """The settings of the new session; ``Invalid`` names what is wrong with the request.
 
-    It gets no more than its creator: the same tools, limits, organization and rules of access.
+    It gets no more than its creator: the same tools, skills, limits, organization and rules of
+    access, and no MCP servers, schedules or standing rules.
     """
     for file, text in wanted.identity.items():
         size = len(encoded(text, file))
@@ -86,7 +87,10 @@ def settings_for(
     }
     if creator is not None:
         inherited = session_json(creator)
-        entry |= {key: inherited[key] for key in ("tools", "limits") if key in inherited}
+        entry |= {key: inherited[key] for key in ("tools", "limits", "skills") if key in inherited}
+        if "search" in entry.get("tools", {}) and not _refers(entry["tools"]["search"]):
+            # A key that stands in config.json itself stands nowhere else.
+            entry["tools"] = {k: v for k, v in entry["tools"].items() if k != "search"}
         entry["a2a"]["organization"] = creator.a2a.organization
         entry["a2a"]["encrypt"] = creator.a2a.encrypt
         rules = inherited.get("a2a", {}).get("access", [])
@@ -101,6 +105,12 @@ def settings_for(
                 hint=finding.hint or "list_provider_templates shows what there is",
             )
     return settings
+
+
+def _refers(search: dict[str, Any]) -> bool:
+    """Whether the provider of searches needs no key, or one that is kept elsewhere."""
+    key = search.get("apiKey")
+    return key is None or str(key).startswith(("${", "file:"))
 
 
 def created_record(
