@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from clawd.testing.daemon import RunningDaemon, Start
 from clawd.testing.homes import latest, lines_of
 from clawd.testing.model import ScriptedModel
+from clawd.upkeep.findings import Finding
+from clawd.upkeep.fsck import verify
 
 QUIET: dict[str, Any] = {"a2a": {"wakeOnMessage": False}}
 JSON = dict[str, Any]
@@ -73,6 +76,31 @@ async def test_a_torn_tail(start: Start) -> None:
     (aside,) = box.parent.glob("session_messages.jsonl.torn-*")
     assert aside.read_bytes() == whole.split(b"\n")[2][: -10 + 1]
     assert len(lines_of(box)) == 3
+
+
+async def test_a_torn_tail_is_no_damage_once_it_is_mended(start: Start) -> None:
+    """M21, R04: ``fsck`` accuses none of the lines that came after it, now or after a stop."""
+    daemon = await filled(start, 14)
+    box = box_of(daemon)
+    for text in ("a message that is longer than the one that was lost", "message 13"):
+        box.write_bytes(box.read_bytes()[:-10])
+        await daemon.start()
+        await send(daemon, text)
+        assert not await asyncio.to_thread(damage, daemon.home)
+        await daemon.stop()
+        await daemon.start()
+        await daemon.stop()
+        assert not damage(daemon.home)
+    whole = box.read_bytes()
+    box.write_bytes(b"".join(whole.splitlines(keepends=True)[:-1]))
+    (gone,) = damage(daemon.home)
+    assert (gone.line, gone.text.split(":")[0]) == (14, "and what followed are gone")
+
+
+def damage(home: Path) -> list[Finding]:
+    """What ``clawd fsck`` calls damage in a home."""
+    found = [finding for file in verify(home).files for finding in file.findings]
+    return [finding for finding in found if finding.severity == "damage"]
 
 
 GOOD = [json.dumps(message(number)).encode() for number in range(4)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clawd.upkeep.sums import Changed, compare, extend, sums_of
+from clawd.upkeep.sums import Changed, compare, extend, shorten, sums_of
 
 LINES = [
     json.dumps({"id": f"msg-{n:02d}", "content": f"content of é {n}"}).encode() + b"\n"
@@ -94,6 +94,55 @@ def test_a_log_that_was_replaced_begins_anew(log: Path) -> None:
     data = b"".join(LINES[3:]).replace(b"content of \\u00e9 7", b"content of \\u00e9 8")
     rewrite(log, data)
     assert [c.line for c in compare(log, sums(log))] == [5]
+
+
+@pytest.mark.parametrize("cut", [1, 10, len(LINES[-1]), len(LINES[-1]) + 5, 200])
+@pytest.mark.parametrize(
+    "new", [b'{"id":"new"}\n', b'{"id":"%s"}\n' % (b"n" * 90), LINES[-1][:-3] + b'!"}\n']
+)
+def test_a_torn_tail_that_was_cut_off_accuses_nobody(log: Path, cut: int, new: bytes) -> None:
+    """M21: the end is lost and mended in place, new lines follow; the lines before stay known."""
+    state = log.parent.parent / "state"
+    whole = b"".join(LINES)[:-cut]
+    whole = whole[: whole.rfind(b"\n") + 1]
+    rewrite(log, whole)
+    shorten(log, sums(log))
+    assert compare(log, sums(log)) == []
+    for _ in range(3):
+        with log.open("ab") as file:
+            file.write(new)
+        assert compare(log, sums(log)) == []
+    extend(state, [log])
+    assert compare(log, sums(log)) == []
+    data = log.read_bytes()
+    rewrite(log, data.replace(b"\\u00e9 3", b"\\u00e9 4"))
+    assert [c.line for c in compare(log, sums(log))] == [4]
+    rewrite(log, data[:-4] + b"?" + data[-3:])
+    assert [c.line for c in compare(log, sums(log))] == [len(data.splitlines())]
+
+
+@pytest.mark.parametrize("lost", [1, 4])
+def test_a_tail_that_was_cut_unseen_is_known_by_its_lengths(log: Path, lost: int) -> None:
+    """Nobody told of the cut: the next look goes on where the lines still agree."""
+    state = log.parent.parent / "state"
+    rewrite(log, b"".join(LINES[:-lost]) + b'{"id":"a longer line than the one that was there"}\n')
+    extend(state, [log])
+    assert compare(log, sums(log)) == []
+    data = log.read_bytes()
+    rewrite(log, data.replace(b"\\u00e9 3", b"\\u00e9 4"))
+    extend(state, [log])
+    assert [c.line for c in compare(log, sums(log))] == [4]
+
+
+def test_a_line_that_was_changed_in_its_length_stays_accused(log: Path) -> None:
+    """Also after further looks; the lines behind it are not."""
+    state = log.parent.parent / "state"
+    rewrite(log, b"".join([*LINES[:5], b'{"id":"msg-05"}\n', *LINES[6:]]))
+    for n in range(3):
+        with log.open("ab") as file:
+            file.write(b'{"id":"new-%d"}\n' % n)
+        extend(state, [log])
+        assert [c.line for c in compare(log, sums(log))] == [6]
 
 
 @pytest.mark.parametrize("damage", [b"", b"\0" * 40, b"rubbish", b"clawdsum"])

@@ -16,11 +16,11 @@ from clawd import __version__
 from clawd.approvals.desk import FILE_NAME as APPROVALS
 from clawd.approvals.desk import Desk
 from clawd.bus.memory import MemoryBus
-from clawd.comms.mailbox import FILE_NAME as MAILBOX
 from clawd.comms.manager import SessionCommsManager
 from clawd.comms.notices import FILE_NAME
 from clawd.config.problem import Path as Place
 from clawd.config.schema import Config, Limits, SessionSettings, limits_for
+from clawd.daemon.checksums import Checksums
 from clawd.daemon.features import features
 from clawd.daemon.logbook import Logbook, LogHandler
 from clawd.daemon.notices import Notices
@@ -45,11 +45,9 @@ from clawd.sessions.registry import Registry
 from clawd.sessions.services import Services
 from clawd.sessions.session import Session
 from clawd.sessions.tracing import Tracing
-from clawd.sessions.transcript import FILE_NAME as TRANSCRIPT
 from clawd.storage.sealing import Sealing
 from clawd.storage.writer import MAX_LINE_BYTES, Writer
 from clawd.stream import EventStream
-from clawd.upkeep.sums import extend
 
 log = logging.getLogger("clawd.daemon")
 
@@ -156,6 +154,7 @@ class Daemon:
             self._private,
         )
         self.stream.observe(self.logbook)
+        self.checksums = Checksums(self.state, self.sessions.all)
 
     async def run(self) -> bool:
         """Start, serve until told to stop, and stop; true when everything has ended."""
@@ -166,6 +165,8 @@ class Daemon:
         server = LocalServer(create_app(self), self.state, self.stream.close)
         try:
             problems = await asyncio.to_thread(self._load)
+            if problems:
+                await self.checksums.mended()
             # What was built at start lives as long as the daemon: spare the collector.
             gc.freeze()
             for problem in problems:
@@ -201,7 +202,7 @@ class Daemon:
             await self.models.close()
             await self.notices.write()
             await self.writer.close()
-            await self._take_sums()
+            await self.checksums.take()
             self.watchdog.close()
             logging.getLogger().removeHandler(handler)
             self.logbook.close()
@@ -327,13 +328,7 @@ class Daemon:
             await self.ledger.sweep()
             if time.monotonic() - summed >= SUMS_SECONDS:
                 summed = time.monotonic()
-                await self._take_sums()
-
-    async def _take_sums(self) -> None:
-        """Note the checksums of the lines that came since the last time."""
-        names = (MAILBOX, TRANSCRIPT)
-        logs = [session.workspace / name for session in self.sessions.all() for name in names]
-        await asyncio.to_thread(lambda: extend(self.state, [*self.state.glob("*.jsonl"), *logs]))
+                await self.checksums.take()
 
     def _notice(self, code: str, text: str, level: Any = "info") -> None:
         self.stream.publish(Notice(code=code, text=text, level=level))

@@ -16,11 +16,12 @@ from clawd.storage.lines import open_log, pieces
 from clawd.storage.writer import MAX_LINE_BYTES, Writer
 from clawd.upkeep.findings import FileReport, Finding
 from clawd.upkeep.places import Place
-from clawd.upkeep.sums import compare
+from clawd.upkeep.sums import compare, shorten
 
 _LOOKS = 3
 _BETWEEN_LOOKS = 0.05
 _CHANGED = "is not the line that was written (its checksum differs)"
+_GONE = "and what followed are gone: the file was longer when its checksums were taken"
 
 
 def look(place: Place, sums: Path, *, live: bool = False) -> tuple[FileReport, dict[str, Any]]:
@@ -51,8 +52,9 @@ def look(place: Place, sums: Path, *, live: bool = False) -> tuple[FileReport, d
     report.findings += _problems(place, loaded)
     bad = {problem.line for problem in loaded.problems}
     report.findings += [
-        Finding("damage", "changed", _CHANGED, changed.line, changed.offset)
+        Finding("damage", "changed", text, changed.line, changed.offset)
         for changed in compare(place.path, sums)
+        for text in [_CHANGED if changed.offset < loaded.bytes else _GONE]
         if changed.line not in bad
     ]
     report.findings += _open_to_others(place.path)
@@ -74,6 +76,7 @@ def mend(place: Place, report: FileReport, sums: Path) -> None:
         return
     log: Log[Any] = Log(place.path, place.kind, Writer())
     done = {problem.line: problem for problem in log.load(check=_check(place)).problems}
+    shorten(place.path, sums)
     for finding in lines:
         problem = done.get(finding.line)
         if problem is None:

@@ -3,7 +3,7 @@
 The daemon adds those of new lines now and then and when it stops, off the loop and after the
 fact: a line that is written pays nothing. A line that changed later is then known by its number,
 also where it still parses. A log that was replaced (compacted, mended, saved by an editor) begins
-anew.
+anew; one whose end was cut off in place goes on where it still agrees.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 from clawd.errors import StorageError
@@ -30,7 +32,10 @@ _REPLACED = 8
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A line that is not the one that was written, counted from 1, and its offset in bytes."""
+    """A line that is not the one that was written, counted from 1, and its offset in bytes.
+
+    At the end of the file: lines that stood there are gone.
+    """
 
     line: int
     offset: int
@@ -52,6 +57,26 @@ def extend(state: Path, logs: Iterable[Path]) -> None:
     for log in logs:
         with suppress(OSError, StorageError):
             _extend(log, sums_of(state, log))
+
+
+def shorten(log: Path, sums: Path) -> None:
+    """Forget the lines behind the end of a log (blocking): a mend has just cut them off.
+
+    Before anything new is appended. Raises nothing, as ``extend``.
+    """
+    with suppress(OSError, StorageError):
+        descriptor = open_log(log)
+        if descriptor is None:
+            return
+        try:
+            facts = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+        known = _known(sums, facts.st_ino)
+        ends = list(accumulate(length for _, length in known))
+        kept = bisect_right(ends, facts.st_size)
+        if kept < len(known):
+            _append(sums, kept, b"")
 
 
 def compare(log: Path, sums: Path) -> list[Changed]:
@@ -77,9 +102,12 @@ def _extend(log: Path, sums: Path) -> None:
         facts = os.fstat(descriptor)
         known = _known(sums, facts.st_ino)
         covered = sum(length for _, length in known)
-        if covered > facts.st_size or _another(descriptor, known, covered):
+        if _another(descriptor, known, covered):
             known, covered = [], 0
-        if covered == facts.st_size:
+        elif not _ends_a_line(descriptor, known, covered):
+            kept, covered = _agreeing(descriptor, known)
+            known = known[:kept]
+        elif covered == facts.st_size:
             return
         entries = [_ENTRY.pack(zlib.crc32(line), len(line)) for line in _lines(descriptor, covered)]
         if not known:
@@ -98,6 +126,34 @@ def _another(descriptor: int, known: list[tuple[int, int]], covered: int) -> boo
         zlib.crc32(os.pread(descriptor, length, 0)) != first
         and zlib.crc32(os.pread(descriptor, last_length, covered - last_length)) != last
     )
+
+
+def _ends_a_line(descriptor: int, known: list[tuple[int, int]], covered: int) -> bool:
+    """Whether the last known line still stands between two ends of lines, changed or not."""
+    if not known:
+        return True
+    length = known[-1][1]
+    before = covered - length - 1
+    around = os.pread(descriptor, length + (before >= 0), max(before, 0))
+    wanted = b"\n" if before >= 0 else b""
+    line = around.removeprefix(wanted)
+    return around.startswith(wanted) and len(line) == length and line.find(b"\n") == length - 1
+
+
+def _agreeing(descriptor: int, known: list[tuple[int, int]]) -> tuple[int, int]:
+    """How many of the known lines count on, and where in the file the last of these ends.
+
+    Those behind the last that is found anywhere were cut off; one before it was changed.
+    """
+    ends: dict[tuple[int, int], int] = {}
+    position = 0
+    for line in _lines(descriptor, 0):
+        position += len(line)
+        ends[zlib.crc32(line), len(line)] = position
+    for kept in range(len(known), 0, -1):
+        if known[kept - 1] in ends:
+            return kept, ends[known[kept - 1]]
+    return 0, 0
 
 
 def _append(sums: Path, known: int, data: bytes) -> None:
