@@ -130,7 +130,7 @@ class Ground:
             raise Refused(
                 "identity_file",
                 f"{also}this session may not write its {identity}",
-                hint=f"of the identity files it may write: {may} (tools.identity in config.json)",
+                hint=f"tools.identity in config.json says which ones it may write: {may}",
             )
         if identity_file(name) != identity:
             # Rules about identity files look at the name that is called: it has to be this one.

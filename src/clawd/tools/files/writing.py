@@ -143,10 +143,10 @@ def _count(path: str, text: str, old: str, *, every: bool) -> int:
             hint=near or "read_file shows what is there; blanks and line ends count",
         )
     if count > 1 and not every:
-        at, lines = -1, []
+        at, lines = -1, dict[str, None]()
         for _ in range(min(count, _LISTED)):
             at = text.find(old, at + 1)
-            lines.append(str(text.count("\n", 0, at) + 1))
+            lines[str(text.count("\n", 0, at) + 1)] = None
         more = ", …" if count > _LISTED else ""
         raise Invalid(
             "not_unique",
