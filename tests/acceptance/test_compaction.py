@@ -12,7 +12,8 @@ JSON = dict[str, Any]
 
 SMALL = {
     "context": {"maxTokens": 3200, "compressionThreshold": 0.4, "keepRecentMessages": 4},
-    "tools": {"allow": ["list_agents"]},
+    # What the prompt says of other groups would take the room of messages.
+    "tools": {"allow": ["list_agents"], "files": False, "web": False, "schedule": False},
 }
 LONG = "word " * 100
 

@@ -21,19 +21,13 @@ def test_budgets_are_in_force() -> None:
     assert checked.inactive == []
 
 
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("memory", "true"),
-        ("load", '["package.module:tool"]'),
-    ],
-)
-def test_a_tool_that_is_asked_for_and_not_there_is_named(key: str, value: str) -> None:
-    """A group of tools that a file asks for is named, even at its default value."""
-    text = f'{{"sessions": {{"a": {{"tools": {{"{key}": {value}}}}}}}}}'
+@pytest.mark.parametrize(("key", "value"), [("kind", '"code"'), ("contracts", '{"a": "b"}')])
+def test_a_part_that_is_asked_for_and_not_there_is_named(key: str, value: str) -> None:
+    """A key of a part that is not built yet loads, and is named with its place."""
+    text = f'{{"sessions": {{"a": {{"{key}": {value}}}}}}}'
     checked = check(text, environ={}, home=None)
     checked.require()
-    assert checked.inactive == [f"sessions.a.tools.{key}"]
+    assert checked.inactive == [f"sessions.a.{key}"]
 
 
 def test_tools_that_are_switched_off_or_left_out_are_not_named() -> None:

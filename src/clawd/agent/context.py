@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from clawd.errors import ProviderError
 from clawd.llm.port import ChatModel, ChatRequest, Reply
@@ -17,6 +19,26 @@ _INSTRUCTION = (
     "belongs to the message above it. Say of what a session or a tool claimed that it did so, and "
     "who. Answer with the summary alone, in at most 400 words."
 )
+_FACTS = (
+    " Then, if the conversation has facts that will still matter in weeks (of the user, their "
+    "wishes and decisions, of how things are done here), add a line MEMORY: and below it each such "
+    "fact in a line of its own, complete in itself; leave both out when there is none."
+)
+_MARK = re.compile(r"[\s>#*_`-]*MEMORY[\s*_`]*:[\s*_`]*", re.IGNORECASE)
+_NONE = re.compile(r"\W*(none|nothing|no facts|n/a)\b\W*", re.IGNORECASE)
+_BULLET = re.compile(r"[\s>]*([-*•–]|\d{1,2}[.)])\s+")
+MAX_FACTS = 8
+MAX_FACT = 500
+"""Characters of a fact that is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What stands for older history, and the facts of it that are worth keeping for weeks."""
+
+    text: str
+    facts: tuple[str, ...]
+    usage: Usage
 
 
 def tokens_of(message: ChatMessage) -> int:
@@ -39,11 +61,17 @@ def cut_before(messages: Sequence[ChatMessage], keep_recent: int) -> int:
 
 
 async def summarise(
-    model: ChatModel, name: str, messages: Sequence[ChatMessage], *, room: int
-) -> tuple[str, Usage]:
+    model: ChatModel,
+    name: str,
+    messages: Sequence[ChatMessage],
+    *,
+    room: int,
+    facts: bool = False,
+) -> Summary:
     """A summary of the messages by the model itself; ``room`` bounds what is sent, in tokens.
 
-    Raises ``ProviderError`` when the model gives none.
+    With ``facts`` the model is asked in the same call for what is worth keeping. Raises
+    ``ProviderError`` when it gives no summary.
     """
     lines: list[str] = []
     left = room
@@ -55,11 +83,29 @@ async def summarise(
             break
         lines.append(line)
     text = "\n".join(reversed(lines))
-    request = ChatRequest(model=name, messages=(system(_INSTRUCTION), user(text)))
+    instruction = _INSTRUCTION + _FACTS if facts else _INSTRUCTION
+    request = ChatRequest(model=name, messages=(system(instruction), user(text)))
     async for item in model.stream(request):
         if isinstance(item, Reply) and item.text.strip():
-            return item.text.strip(), item.usage
+            said, kept = parted(item.text.strip()) if facts else (item.text.strip(), ())
+            return Summary(said, kept, item.usage)
     raise ProviderError("no_summary", "the model gave no summary")
+
+
+def parted(said: str) -> tuple[str, tuple[str, ...]]:
+    """A summary without the facts below its last line ``MEMORY:``, and those facts.
+
+    A model that was not asked so, or does not care, gives a text without such a line: it is all
+    summary. A summary is never empty.
+    """
+    lines = said.split("\n")
+    at = max((at for at, line in enumerate(lines) if _MARK.fullmatch(line)), default=0)
+    summary = "\n".join(lines[:at]).strip()
+    if not summary:
+        return said, ()
+    facts = (_BULLET.sub("", line, count=1).strip() for line in lines[at + 1 :])
+    kept = (fact[:MAX_FACT] for fact in facts if fact and not _NONE.fullmatch(fact))
+    return summary, tuple(dict.fromkeys(kept))[:MAX_FACTS]
 
 
 def _as_line(message: ChatMessage) -> str:

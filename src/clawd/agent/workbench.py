@@ -69,8 +69,12 @@ class Toolkit:
         """A part of the system prompt for this turn, which ``said`` started; "" for none."""
         return ""
 
-    async def before_compaction(self, bench: Workbench, lost: Sequence[str]) -> None:
-        """Texts of the conversation are about to be summarised: keep of them what matters."""
+    def remembers(self, bench: Workbench) -> bool:
+        """Whether the model is asked for facts to keep when older history is summarised."""
+        return False
+
+    async def remember(self, bench: Workbench, facts: Sequence[str]) -> None:
+        """Keep these facts of a conversation that was summarised; what fails here is told here."""
 
     async def settle(self, places: Iterable[Place]) -> None:
         """The sessions that there are from now on: at the start, and after each change."""

@@ -18,6 +18,7 @@ from clawd.gateway.events import EventRoutes
 from clawd.gateway.explain import ExplainRoutes
 from clawd.gateway.house import House
 from clawd.gateway.mcp import McpRoutes
+from clawd.gateway.memory import MemoryRoutes
 from clawd.gateway.messages import MessageRoutes
 from clawd.gateway.redaction import Redaction
 from clawd.gateway.schedules import ScheduleRoutes
@@ -45,6 +46,7 @@ def create_app(house: House) -> Starlette:
         ApprovalRoutes(house),
         SkillRoutes(house),
         ScheduleRoutes(house),
+        MemoryRoutes(house),
         McpRoutes(house),
     )
     return Starlette(

@@ -1,4 +1,4 @@
-"""The HTTP client that all endpoints share."""
+"""The HTTP client that all endpoints share, and what each request to an endpoint has in common."""
 
 from __future__ import annotations
 
@@ -7,7 +7,30 @@ from collections.abc import AsyncIterator
 import httpx2
 import openai
 
+from clawd.llm.endpoint import Endpoint
+
+OPENAI = "api.openai.com"
+
+_ACCOUNT = frozenset({"OpenAI-Organization", "OpenAI-Project"})
 _ERROR_LIMIT = 256 * 1024
+
+
+def addressed(
+    endpoint: Endpoint, key: str, http_client: httpx2.AsyncClient, path: str
+) -> tuple[httpx2.URL, dict[str, str]]:
+    """Where requests of one kind go, and the headers that the official client sends with them."""
+    client = openai.AsyncOpenAI(
+        base_url=endpoint.url, api_key=key or "none", http_client=http_client
+    )
+    headers = {
+        name: value
+        for name, value in client.default_headers.items()
+        if isinstance(value, str)
+        # They come from the environment and are nobody else's business.
+        and (endpoint.hostname == OPENAI or name not in _ACCOUNT)
+    }
+    address = httpx2.URL(f"{client.base_url}{path}")
+    return address, headers | client.auth_headers if key else headers
 
 
 def online_client() -> httpx2.AsyncClient:

@@ -1,4 +1,4 @@
-"""Chat completions through the official client, read by hand: the only importer of ``openai``.
+"""Chat completions through the official client, read by hand.
 
 The client brings the connections, and says once what every request to its endpoint has in common:
 address, key, headers. What it would do anew for each request, for each message in it and for each
@@ -16,11 +16,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 
 import httpx2
-import openai
 
 from clawd.errors import ProviderError
 from clawd.llm import faults
 from clawd.llm.assembly import Assembly
+from clawd.llm.connections import OPENAI, addressed
 from clawd.llm.endpoint import Endpoint
 from clawd.llm.faults import Fault
 from clawd.llm.patience import Patience, Slots
@@ -38,8 +38,6 @@ STREAM_LIMIT = 64 * 1024 * 1024
 
 _ERROR_LIMIT = 64 * 1024
 _AFTER_DONE = 1.0
-_OPENAI = "api.openai.com"
-_ACCOUNT = frozenset({"OpenAI-Organization", "OpenAI-Project"})
 
 _log = logging.getLogger(__name__)
 
@@ -74,26 +72,12 @@ class OpenAIChat:
         key = api_key.reveal() if api_key else ""
         self._key_is_valid = key.isascii() and key.isprintable()
         self._http = http_client
-        client = openai.AsyncOpenAI(
-            base_url=endpoint, api_key=key or "none", http_client=http_client
-        )
-        self._address = httpx2.URL(f"{client.base_url}chat/completions")
-        self._headers = self._headers_of(client, keyed=bool(key))
+        self._address, headers = addressed(self._endpoint, key, http_client, "chat/completions")
+        headers |= {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
+        self._headers = httpx2.Headers(headers)
         # Every other limit of time is ours: the client's know nothing of streams.
         limits = httpx2.Timeout(None, connect=self._patience.connect)
         self._extensions = {"timeout": limits.as_dict()}
-
-    def _headers_of(self, client: openai.AsyncOpenAI, *, keyed: bool) -> httpx2.Headers:
-        """What the client sends with every request, as far as it concerns this endpoint."""
-        headers = {
-            name: value
-            for name, value in client.default_headers.items()
-            if isinstance(value, str)
-            # They come from the environment and are nobody else's business.
-            and (self._endpoint.hostname == _OPENAI or name not in _ACCOUNT)
-        }
-        headers |= {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
-        return httpx2.Headers(headers | client.auth_headers if keyed else headers)
 
     async def stream(self, request: ChatRequest) -> AsyncIterator[TextDelta | Reply]:
         """Text as it comes, and the reply last; tried again as `docs/models.md` says.
@@ -105,7 +89,7 @@ class OpenAIChat:
             text = f"the API key for {self._endpoint.host} has characters that no key may have"
             hint = f"check {self._endpoint.key_from} for line breaks and quotes"
             raise ProviderError("provider_auth", text, hint=hint)
-        body = encode(request, completion_limit=self._endpoint.hostname == _OPENAI)
+        body = encode(request, completion_limit=self._endpoint.hostname == OPENAI)
         spoken = _Spoken()
         answer = Assembly()
         async with self._slots.slot(self._timeout):

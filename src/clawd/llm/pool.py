@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clawd.llm.connections import client_over, online_client
+from clawd.llm.embeddings import OpenAIEmbeddings
 from clawd.llm.offline.transport import OFFLINE_ENDPOINT, OFFLINE_URL, OfflineTransport
 from clawd.llm.openai_chat import OpenAIChat
 from clawd.llm.patience import Patience
@@ -18,6 +19,7 @@ class ModelPool:
         self.patience = patience or Patience()
         self._redactor = redactor or Redactor()
         self._models: dict[object, OpenAIChat] = {}
+        self._embeddings: dict[object, OpenAIEmbeddings] = {}
         self._online = online_client()
         self._offline = client_over(OfflineTransport())
 
@@ -58,8 +60,25 @@ class ModelPool:
             )
         return self._models[key]
 
+    def embeddings(
+        self,
+        endpoint: str,
+        api_key: Secret | None = None,
+        *,
+        key_from: str = "apiKey of the provider template",
+    ) -> OpenAIEmbeddings:
+        """What makes vectors behind an endpoint; the same one for the same arguments."""
+        key = (endpoint, api_key, key_from)
+        if key not in self._embeddings:
+            self._redactor.learn([api_key] if api_key else [])
+            self._embeddings[key] = OpenAIEmbeddings(
+                endpoint, api_key, self._online, hide=self._redactor.text, key_from=key_from
+            )
+        return self._embeddings[key]
+
     async def close(self) -> None:
         """Close every connection; calls that still run fail."""
         self._models.clear()
+        self._embeddings.clear()
         await self._online.aclose()
         await self._offline.aclose()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
@@ -17,6 +17,8 @@ from clawd.messages import ChatMessage, ToolCall, Usage, system, user
 from clawd.sessions.records import MessageRecord, TurnRecord
 from clawd.sessions.transcript import Transcript
 
+Remember = Callable[[Sequence[str], bool], Awaitable[object]]
+
 _DROPPED = "\n(The messages after this summary were dropped to make the conversation fit.)"
 
 
@@ -25,7 +27,8 @@ class TurnConversation:
 
     ``window`` is how many tokens a request may take; past ``threshold`` of it older history is
     summarised by the model, and the newest ``keep_recent`` messages stay as they are. ``last``
-    stores the model's last word.
+    stores the model's last word. ``remember`` keeps the facts that a summary gives, where some part
+    wants them; it is told whether what was summarised had text from outside.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class TurnConversation:
         last: Callable[[MessageRecord], Awaitable[object]],
         trust: Trust,
         fit: Callable[[str], Awaitable[str]],
+        remember: Remember | None = None,
     ) -> None:
         self._transcript = transcript
         self._turn = turn
@@ -65,6 +69,7 @@ class TurnConversation:
         self._last = last
         self._trust = trust
         self._fit = fit
+        self._remember = remember
         self._tool_tokens = -1
 
     async def request(self, tools: tuple[msgspec.Raw, ...]) -> ChatRequest:
@@ -139,8 +144,12 @@ class TurnConversation:
         if known:
             older = [system(known), *older]
         try:
-            text, usage = await summarise(
-                self._model, self._model_name, older, room=self._window // 2
+            summary = await summarise(
+                self._model,
+                self._model_name,
+                older,
+                room=self._window // 2,
+                facts=self._remember is not None,
             )
         except GuardRefused:
             raise  # the turn is to end, and its history to stay
@@ -152,8 +161,13 @@ class TurnConversation:
                 f"summarising failed ({error.message}); the oldest messages were dropped",
             )
             return True
-        self._spent(usage)
-        await self._transcript.summarised(live[cut - 1], text)
+        self._spent(summary.usage)
+        await self._transcript.summarised(live[cut - 1], summary.text)
+        if self._remember is not None and summary.facts:
+            # What an earlier summary stood for counts too: its text has become a part of this one.
+            records = self._transcript.records()
+            said = records[: len(records) - len(live) + cut]
+            await self._remember(summary.facts, any(record.untrusted for record in said))
         after = self._transcript.tokens()
         self._notice(
             "compacted", f"older history was summarised: about {before} tokens became {after}"

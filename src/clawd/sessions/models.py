@@ -16,8 +16,10 @@ from clawd.config.schema import Config, ProviderTemplate, SessionSettings
 from clawd.errors import ClawdError, Invalid, ProviderError
 from clawd.events import Event, Notice
 from clawd.ledger.account import Account
+from clawd.ledger.embedding import MeteredEmbedder, Vectors
 from clawd.ledger.ledger import Ledger
 from clawd.ledger.metered import Metered
+from clawd.llm.embeddings import Embedder
 from clawd.llm.failover import Failover
 from clawd.llm.port import ChatModel
 from clawd.messages import JSON, Usage
@@ -33,6 +35,10 @@ class Pool(Protocol):
 
     def model(self, endpoint: str, api_key: Secret | None = None, **options: Any) -> ChatModel:
         """The model behind an endpoint."""
+        ...
+
+    def embeddings(self, endpoint: str, api_key: Secret | None = None, **options: Any) -> Vectors:
+        """What makes vectors behind an endpoint."""
         ...
 
     async def close(self) -> None:
@@ -146,6 +152,25 @@ class ConfiguredModels:
         )
         free = template.is_offline
         return Metered(model, self._ledger, account, template.id, template.prices, free=free)
+
+    async def embedder(self, settings: SessionSettings, account: Account) -> Embedder | None:
+        """What makes vectors for a session; ``None`` when its template names no model for it.
+
+        Each request is put on the account. ``ProviderError`` when the template is held.
+        """
+        template = self._config().template_of(settings)
+        model = template.embedding_model
+        if model is None or template.is_offline:
+            return None
+        key = self.key(template)
+        pool = await self.warm()
+        vectors = pool.embeddings(
+            template.endpoint,
+            key,
+            key_from=f"apiKey of template '{template.id}' ({place_of_key(template.api_key)})",
+        )
+        price = template.prices.get(model)
+        return MeteredEmbedder(vectors, model, self._ledger, account, template.id, price)
 
     def key(self, template: ProviderTemplate) -> Secret | None:
         """The template's key; ``ProviderError`` when the template is held.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from clawd.agent.tool import bind
 from clawd.agent.toolset import Toolset
+from clawd.agent.trust import Trust
 from clawd.agent.workbench import Workbench
 from clawd.approvals.review import Review
 from clawd.approvals.tools import AskTools
@@ -15,6 +17,7 @@ from clawd.comms.session_tools import SessionTools
 from clawd.comms.task_tools import TaskTools
 from clawd.comms.tools import MessageTools
 from clawd.config.schema import SessionSettings
+from clawd.sessions.conversation import Remember
 from clawd.sessions.permission import permitted
 from clawd.sessions.services import Services
 
@@ -46,6 +49,22 @@ class Toolsets:
         """Let every group make ready what a turn needs."""
         for kit in self._services.toolkits:
             await kit.prepare(bench)
+
+    def remembering(self, caller: Caller) -> Remember | None:
+        """What keeps facts of a conversation that is summarised; ``None`` where no group does."""
+        bench = self.bench(caller)
+        kits = [kit for kit in self._services.toolkits if kit.remembers(bench)]
+        if not kits:
+            return None
+
+        async def remember(facts: Sequence[str], untrusted: bool) -> None:
+            trust = Trust([*bench.trust.sources])
+            if untrusted:
+                trust.mark("an earlier part of the conversation")
+            for kit in kits:
+                await kit.remember(replace(bench, trust=trust), facts)
+
+        return remember
 
     def toolset(self, caller: Caller) -> Toolset:
         """The tools, bound to the caller."""

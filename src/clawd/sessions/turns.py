@@ -252,9 +252,8 @@ class TurnRunner:
             spent=partial(self._spent, turn, run, chosen.name),
             last=last,
             trust=trust,
-            fit=lambda result: shown_part(
-                self._workspace, result, trust, private=settings.a2a.encrypt
-            ),
+            fit=partial(shown_part, self._workspace, trust=trust, private=settings.a2a.encrypt),
+            remember=self._toolsets.remembering(self._caller(turn, run)),
         )
 
     def _spent(self, turn: TurnRecord, run: Turn | None, model: str, usage: Usage) -> None:
