@@ -54,6 +54,14 @@ def test_what_is_no_power(tool: str, given: dict[str, Any], tmp_path: Path) -> N
     assert judge(bench(tmp_path, marked=True), tool, given).decision == "allow"
 
 
+def test_every_command_without_a_sandbox_has_the_network(tmp_path: Path) -> None:
+    """Whatever the call says, a marked turn needs a yes for it."""
+    bare = bench(tmp_path, marked=True, exec=True, execSandbox="none")
+    assert judge(bare, "exec", {"command": "ls"}).decision == "ask"
+    assert judge(bare, "exec_start", {"command": "ls", "network": False}).decision == "ask"
+    assert judge(bare, "exec_read", {"id": "exec-1"}).decision == "allow"
+
+
 def test_a_marked_turn_needs_a_yes_for_its_powers(tmp_path: Path) -> None:
     """Whatever a pattern allows; unless the operator named the power, and never past a deny."""
     call = ("create_session", {"session_id": "x"})

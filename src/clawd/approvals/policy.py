@@ -47,7 +47,9 @@ def power_of(bench: Workbench, tool: str, given: JSON) -> Power | None:
     """The power that a call makes use of, of those that a turn gives up by reading from outside."""
     if tool == "create_session":
         return "create_session"
-    if tool in COMMANDS and given.get("network"):
+    bare = bench.settings.tools.exec_sandbox == "none"
+    # Without a sandbox every command has the network, asked for or not.
+    if tool in COMMANDS and (bare or given.get("network")):
         return "exec_network"
     if tool in _WRITING and is_identity(bench, str(given.get("path", ""))):
         return "identity"

@@ -106,6 +106,23 @@ async def test_identity_files_that_are_allowed_can_be_written(make: Make) -> Non
     assert (ada.workspace / "MEMORY.md").read_text() == ""
 
 
+async def test_outside_text_reaches_no_identity_file(make: Make) -> None:
+    """A command that may have read it cannot write one, though the session may by itself."""
+    ada = make()
+    await ada.call("exec", command="echo mine > MEMORY.md; true")
+    ada.bench.trust.mark("a page")
+    await ada.call("exec", command="echo page > page.txt; cat page.txt >> MEMORY.md; true")
+    later = Session(ada.kit, ada.workspace, ada.settings)
+    await later.call("exec", command="cat page.txt >> MEMORY.md; true")
+    assert (ada.workspace / "MEMORY.md").read_text() == "mine\n"
+    assert later.bench.trust.sources == ["a page"]
+    await later.call("exec_start", command="echo bad >> MEMORY.md; true")
+    allowed = make("bob", afterUntrusted=["identity"])
+    allowed.bench.trust.mark("a page")
+    await allowed.call("exec", command="echo page > MEMORY.md; true")
+    assert (allowed.workspace / "MEMORY.md").read_text() == "page\n"
+
+
 async def test_an_identity_file_that_is_a_link_is_refused(ada: Session) -> None:
     """A command could put something else in its place; so none runs, and the mend is named."""
     (ada.workspace / "mine.md").write_text("text")

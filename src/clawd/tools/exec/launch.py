@@ -48,6 +48,8 @@ class Wish:
     seconds: float
     network: bool = False
     folder: str | None = None
+    identity: tuple[str, ...] = ()
+    """The identity files that it may write."""
 
 
 def prepare(
@@ -68,7 +70,7 @@ def prepare(
             workspace,
             home,
             others=others,
-            identity=tools.identity,
+            identity=wish.identity,
             network=wish.network,
             folder=folder,
             # What the operator has put there is for every session, scripts too.

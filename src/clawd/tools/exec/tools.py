@@ -60,7 +60,9 @@ class ExecTools:
         longest = self._bench.settings.tools.exec_seconds
         seconds = min(SECONDS, longest) if timeout_seconds is None else timeout_seconds
         began = time.time()
-        launch, path = await self._prepared(command, seconds, network, cwd)
+        await self._look_around()
+        identity = self._identity(network)
+        launch, path = await self._prepared(command, seconds, network, cwd, identity)
         output = Output(path, progress)
         try:
             ended = await Running(launch, output).run()
@@ -90,7 +92,9 @@ class ExecTools:
         longest = bench.settings.tools.exec_seconds
         seconds = longest if timeout_seconds is None else timeout_seconds
         began = time.time()
-        launch, path = await self._prepared(command, seconds, network, cwd)
+        await self._look_around()
+        # What it writes there would be in the prompts of turns that know nothing of it.
+        launch, path = await self._prepared(command, seconds, network, cwd, identity=())
         output = Output(path)
         background.check_room(bench.session)
         job = Job(bench.session, command, Running(launch, output))
@@ -120,6 +124,7 @@ class ExecTools:
             )
         await job.running.output.news(at, wait_seconds)
         data = await asyncio.to_thread(job.running.output.read, at, SHOWN_BYTES)
+        await self._look_around()
         for source in job.sources:
             self._bench.trust.mark(source)
         return self._standing(job, data, at)
@@ -138,10 +143,15 @@ class ExecTools:
         return self._standing(job, data, job.read)
 
     async def _prepared(
-        self, command: str, seconds: float, network: bool, cwd: str | None
+        self,
+        command: str,
+        seconds: float,
+        network: bool,
+        cwd: str | None,
+        identity: tuple[str, ...],
     ) -> tuple[Launch, Path | None]:
         bench = self._bench
-        wish = Wish(new_id("exec"), command, seconds, network, cwd)
+        wish = Wish(new_id("exec"), command, seconds, network, cwd, identity)
 
         def prepared() -> tuple[Launch, Path | None]:
             settings, workspace = bench.settings, bench.workspace
@@ -152,14 +162,24 @@ class ExecTools:
 
         return await asyncio.to_thread(prepared)
 
+    async def _look_around(self) -> None:
+        """A command may read any file: one with text from outside marks the turn."""
+        found = await asyncio.to_thread(sources.marked, self._bench.workspace)
+        if found:
+            self._bench.trust.mark(found)
+
+    def _identity(self, network: bool) -> tuple[str, ...]:
+        """The identity files that a command may write: none, when it may have outside text."""
+        tools = self._bench.settings.tools
+        outside = network or self._bench.trust.untrusted
+        return () if outside and "identity" not in tools.after_untrusted else tools.identity
+
     async def _account(
         self, output: Output, network: bool, began: float, job: Job | None = None
     ) -> None:
         """What the command may have read from outside, and so may have written."""
         bench = self._bench
-        found = await asyncio.to_thread(sources.marked, bench.workspace)
-        if found:
-            bench.trust.mark(found)
+        await self._look_around()
         if network:
             bench.trust.mark("a command with network")
         if job is not None:
