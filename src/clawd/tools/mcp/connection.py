@@ -137,6 +137,8 @@ class Connection:
         while modern and listed is not None and listed.list_changed:
             try:
                 async with self._client.listen(tools_list_changed=True) as news:
+                    # What changed before it listened is told to nobody.
+                    changed.event.set()
                     async for _ in news:
                         changed.event.set()
             except (MCPError, SubscriptionLost, TimeoutError):

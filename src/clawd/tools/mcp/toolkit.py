@@ -166,8 +166,10 @@ class Mcp(Toolkit):
         return found[0]
 
     def _of(self, bench: Workbench) -> list[Server]:
-        own = bench.settings.mcp_servers
-        return [s for name in own if (s := self._servers.get((bench.session, name))) is not None]
+        # The caller may be the operator, who looks at what the session has.
+        own = bench.settings
+        found = (self._servers.get((own.id, name)) for name in own.mcp_servers)
+        return [server for server in found if server is not None]
 
     async def _ready_to_start(self, wanted: Iterable[tuple[str, str]]) -> bool:
         if not self._installed() and not self._told_of_extra:

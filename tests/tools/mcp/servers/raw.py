@@ -51,21 +51,8 @@ def answer(request: JSON) -> None:
 def called(params: JSON) -> JSON:
     """The result of a tool: its arguments, unless its name is a way of failing."""
     name, arguments = params["name"], params.get("arguments") or {}
-    if name == "die":
-        sys.stderr.write("the last words\n")
-        sys.stderr.flush()
-        os._exit(3)
-    if name == "sleep":
-        time.sleep(3600)
-    if name == "flood":
-        while True:
-            send({"method": "notifications/message", "params": {"level": "info", "data": "x"}})
-    if name == "noise":
-        for _ in range(1000):
-            write("not a message at all")
-    if name == "endless":
-        while True:
-            sys.stdout.write("x" * 65536)
+    if name in FAILING:
+        FAILING[name]()
     if name == "garbage":
         return {"content": [{"type": "no such type"}]}
     if name == "change":
@@ -74,7 +61,42 @@ def called(params: JSON) -> JSON:
     if name == "say":
         said: JSON = arguments["result"]
         return said
+    if name == "who":
+        arguments = {"pid": os.getpid()}
     return {"content": [{"type": "text", "text": json.dumps(arguments)}]}
+
+
+def die() -> None:
+    """Say something, and be gone."""
+    sys.stderr.write("the last words\n")
+    sys.stderr.flush()
+    os._exit(3)
+
+
+def sleep() -> None:
+    """Answer nothing."""
+    time.sleep(3600)
+
+
+def flood() -> None:
+    """Send messages without end."""
+    while True:
+        send({"method": "notifications/message", "params": {"level": "info", "data": "x"}})
+
+
+def noise() -> None:
+    """Write what is no message."""
+    for _ in range(1000):
+        write("not a message at all")
+
+
+def endless() -> None:
+    """Write a line without end."""
+    while True:
+        sys.stdout.write("x" * 65536)
+
+
+FAILING = {"die": die, "sleep": sleep, "flood": flood, "noise": noise, "endless": endless}
 
 
 def main() -> None:
