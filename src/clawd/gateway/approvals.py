@@ -57,9 +57,9 @@ class ApprovalRoutes:
 
     async def decide(self, request: Request) -> Response:
         """Allow, deny or answer; the turn goes on."""
-        body = await read_body(request, Deciding)
         desk = self._house.desk
         approval = desk.get(request.path_params["id"])
+        body = await read_body(request, Deciding)
         if len(body.answer) > MAX_ANSWER:
             raise Invalid("too_large", f"an answer has at most {MAX_ANSWER} characters")
         if (body.decision == "answer") is not (approval.kind == "question") and (
