@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
@@ -60,14 +59,19 @@ def protected(workspace: Path, identity: Collection[str] = ()) -> tuple[Path, ..
     folders = [workspace / name for name in DAEMONS_FOLDERS]
     files = [workspace / name for name in LOGS]
     files += [workspace / name for name in IDENTITY_FILES if name not in identity]
-    for path in folders:
+    for path in (*folders, *files):
         _check_no_link(path)
-        make_private_folder(path)
-    for path in files:
-        _check_no_link(path)
-        _make(path)
+    furnish(workspace)
     named = {*folders, *files}
     return tuple(sorted(named | set(_others(workspace, named))))
+
+
+def furnish(workspace: Path) -> None:
+    """Make what is missing of the daemon's files and folders, and of the identity; blocks."""
+    for folder in DAEMONS_FOLDERS:
+        make_private_folder(workspace / folder)
+    for name in (*LOGS, *IDENTITY_FILES):
+        _make(workspace / name)
 
 
 def _others(workspace: Path, named: Collection[Path]) -> Iterator[Path]:
@@ -101,7 +105,7 @@ def _make(path: Path) -> None:
     try:
         os.close(os.open(path, flags, 0o600))
     except FileExistsError:
-        if not stat.S_ISREG(path.lstat().st_mode):
+        if not path.is_symlink() and not path.is_file():
             raise StorageError(
                 "storage_error", f"{path}: is not a regular file", hint="move it away"
             ) from None

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from clawd.agent.tool import Tool, bind
 from clawd.agent.workbench import Place, Toolkit, Workbench
+from clawd.errors import ClawdError
 from clawd.events import Event, Notice
+from clawd.sandbox.workspace import furnish
 from clawd.tools.exec.background import Background, Spawn
 from clawd.tools.exec.tools import ExecTools
 
@@ -62,8 +66,14 @@ class Exec(Toolkit):
         self._workspaces = {place.id: place.workspace for place in there}
         allowed = {place.id for place in there if place.settings.tools.exec}
         for place in there:
-            if place.id in allowed and place.settings.tools.exec_sandbox == "none":
+            if place.id not in allowed:
+                continue
+            if place.settings.tools.exec_sandbox == "none":
                 self._warn(place.id)
+            elif place.workspace.is_dir():
+                # Now, and not before the first command: a new identity file is an event.
+                with suppress(ClawdError, OSError):
+                    await asyncio.to_thread(furnish, place.workspace)
         await self._background.settle(allowed)
 
     async def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from clawd.agent.calling import progress
@@ -100,7 +101,8 @@ class ExecTools:
         job = Job(bench.session, command, Running(launch, output))
         background.start(job, lambda: self._account(output, network, began, job))
         await job.running.up.wait()
-        await output.news(0, SETTLE_SECONDS)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(job.over.wait(), SETTLE_SECONDS)
         return self._standing(job, job.running.output.read(0, SHOWN_BYTES), 0)
 
     @tool(seconds=MOST_WAIT_SECONDS + 10)
