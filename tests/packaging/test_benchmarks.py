@@ -18,6 +18,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
         "history",
         "sends",
         "log",
+        "tools",
         "exec",
         *(pytest.param(name, marks=pytest.mark.slow) for name in ("turns", "start", "memory")),
     ],

@@ -78,10 +78,10 @@ def _number(descriptor: int) -> str:
 
 def _listed(root: Path) -> dict[str, str] | None:
     """Sources by inode; ``None`` for a list that nobody can read, which says the worst of all."""
+    if not os.path.lexists(root / MARKS):
+        return {}
     try:
         descriptor = open_within(root, MARKS)
-    except FileNotFoundError:
-        return {}
     except OSError:
         return None
     with os.fdopen(descriptor, "rb") as file:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import tempfile
+import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.tools.files.conftest import Desk
 
-from clawd.tools.files.reading import MAX_LINE, MAX_READ, MAX_SHOWN
+from clawd.tools.files.ground import Ground
+from clawd.tools.files.reading import MAX_LINE, MAX_READ, MAX_SHOWN, read_part
 
 
 async def test_a_part_of_a_file(desk: Desk, root: Path) -> None:
@@ -109,3 +114,30 @@ async def test_the_tools_are_there_or_not(root: Path) -> None:
     assert "you may write MEMORY.md;" in on.kit.permission(on.bench())
     assert off.kit.tools(off.bench()) == {}
     assert off.kit.permission(off.bench()) == ""
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.sampled_from(["", "a", "bb", "é" * 40_000, "x" * 70_000, "y" * 300]), max_size=12),
+    st.booleans(),
+    st.integers(1, 13),
+    st.integers(1, 13),
+)
+def test_each_line_once(lines: list[str], ended: bool, offset: int, limit: int) -> None:
+    """However long lines are, each has its number and its beginning, and none is left out."""
+    text = "\n".join(lines) + ("\n" if ended and lines else "")
+    wanted = text.removesuffix("\n").split("\n") if text else []
+    if offset > len(wanted):
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "a").write_text(text)
+        ground = Ground(Path(folder), (), threading.Lock())
+        part = read_part(ground, "a", offset, limit)
+    assert part.lines == len(wanted)
+    shown = part.text.split("\n")
+    assert len(shown) == part.last - offset + 1 == min(limit, len(wanted) - offset + 1)
+    for number, line in enumerate(shown, offset):
+        whole = wanted[number - 1]
+        cut = len(whole) > MAX_LINE
+        assert line.startswith(f"{number}\t{whole[:MAX_LINE]}")
+        assert ("[clawd:" in line) == cut

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from clawd.errors import Invalid
@@ -67,32 +68,47 @@ def _lines(file: Opened, data: bytes, offset: int, limit: int) -> Part:
             f"{path} has {total} lines, line {offset} is past its end",
             hint=f"an offset from 1 to {total}",
         )
-    at, number, room, notes = _start_of(data, offset), offset, MAX_SHOWN, set[str]()
     lines: list[str] = []
-    while at < len(data) and number < offset + limit:
-        end = data.find(b"\n", at)
-        end = len(data) if end < 0 else end
-        # No character has more than four bytes: nothing of a very long line is decoded in vain.
-        raw = data[at : min(end, at + 4 * MAX_LINE + 4)]
+    notes: set[str] = set()
+    room = MAX_SHOWN
+    for raw, length in _pieces(data, _start_of(data, offset), limit):
         line = raw.decode(errors="replace")
-        if "\ufffd" in line and not _is_utf8(raw, whole=len(raw) == end - at):
+        if "\ufffd" in line and not _is_utf8(raw, whole=len(raw) == length):
             notes.add("what is not UTF-8 is shown as \ufffd")
         if line.endswith("\r"):
             line = line[:-1]
             notes.add("lines end with CRLF")
-        if len(line) > MAX_LINE or len(raw) < end - at:
-            line = f"{line[:MAX_LINE]}… [clawd: the line has {end - at:,} bytes]"
+        if len(line) > MAX_LINE or len(raw) < length:
+            line = f"{line[:MAX_LINE]}… [clawd: the line has {length:,} bytes]"
         if lines and len(line) > room:
             break
         room -= len(line) + 8
-        lines.append(f"{number}\t{line}")
-        number, at = number + 1, end + 1
-    last = number - 1
+        lines.append(f"{offset + len(lines)}\t{line}")
+    last = offset + len(lines) - 1
     said = f"{path}: lines {offset} to {last} of {total}, {len(data):,} bytes"
     said = "; ".join([said, *sorted(notes)])
     if last < total:
-        said += f"; read on with offset {number}"
+        said += f"; read on with offset {last + 1}"
     return Part(said, "\n".join(lines), len(data), file.source, offset, last, total)
+
+
+def _pieces(data: bytes, at: int, limit: int) -> Iterator[tuple[bytes, int]]:
+    """Lines from a position on, each with its length: of a very long one only the beginning."""
+    while limit > 0 and at < len(data):
+        found = data[at : at + _PIECE].split(b"\n", limit)
+        rest = found.pop()
+        for line in found:
+            yield line, len(line)
+        limit -= len(found)
+        at += sum(map(len, found)) + len(found)
+        if not found or at + len(rest) == len(data):
+            # One line is longer than a piece, or the last one has no end.
+            end = data.find(b"\n", at)
+            end = len(data) if end < 0 else end
+            if limit > 0 and at < len(data):
+                # No character has more than four bytes.
+                yield data[at : min(end, at + 4 * MAX_LINE + 4)], end - at
+            limit, at = limit - 1, end + 1
 
 
 def _start_of(data: bytes, line: int) -> int:
