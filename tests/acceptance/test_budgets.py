@@ -11,6 +11,8 @@ from clawd.testing.homes import lines_of, scripted, write_config
 from clawd.testing.model import ScriptedModel, call, calls, fail, hang, say
 
 JSON = dict[str, Any]
+FEW = {"files": False, "web": False, "memory": False, "schedule": False}
+"""Without the groups whose declarations would be most of a small budget."""
 AXES = ("day", "session", "model", "trace")
 
 
@@ -74,7 +76,7 @@ def _digging(body: JSON, usage: JSON) -> Any:
 
 async def test_a_kill_in_the_middle_of_a_call_spends_it(start: Start, model: ScriptedModel) -> None:
     """A kill -9 before the settlement: counted in full, marked, refused with what remains."""
-    daemon = await start("a", "b", limits={"maxTokensPerDay": 7000})
+    daemon = await start("a", "b", b={"tools": FEW}, limits={"maxTokensPerDay": 7000})
     gate = model.hold("b")
     task = await daemon.post("/api/tasks", toSession="b", task="think")
     await gate.reached()
@@ -164,7 +166,7 @@ async def test_created_sessions_share_their_makers_day(
     start: Start, model: ScriptedModel, tmp_path: Any
 ) -> None:
     """A session cannot get more by making others."""
-    config = priced(model, "a", "b", a={"limits": {"maxTokensPerDay": 5000}})
+    config = priced(model, "a", "b", a={"limits": {"maxTokensPerDay": 5000}, "tools": FEW})
     daemon = await begin(start, config, tmp_path)
     await daemon.tool("a", "create_session", session_id="kid", provider_template="scripted",
                       name="Kid", model="spare")  # fmt: skip
