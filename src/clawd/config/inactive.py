@@ -11,17 +11,11 @@ PARTS_TO_COME: tuple[tuple[str, ...], ...] = (
     ("bus",),
     ("registry",),
     ("coordination",),
-    ("sessions", "*", "aca"),
     ("sessions", "*", "kind"),
     ("sessions", "*", "entrypoint"),
     ("sessions", "*", "contracts"),
-    ("sessions", "*", "tools", "memory"),
 )
-"""Shorten this as parts are added; ``*`` is any key.
-
-A template's `embeddingModel` is not among them, though nothing reads it yet: it describes the
-endpoint and asks for nothing, and the usual examples of a template have it.
-"""
+"""Shorten this as parts are added; ``*`` is any key."""
 
 _AS_IF_ABSENT: tuple[Any, ...] = (False, None, "", "model", [], {}, {"enabled": False})
 

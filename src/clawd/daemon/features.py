@@ -12,16 +12,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clawd.agent.tool import Tool
-from clawd.agent.workbench import Toolkit
+from clawd.agent.workbench import Toolkit, Workbench
 from clawd.comms.caller import operator
 from clawd.daemon.heartbeats import OperatorInbox
+from clawd.ledger.account import Account
+from clawd.net.fetch import Fetcher
 from clawd.sessions.scheduling import ScheduledTurns
+from clawd.tools.curiosity.toolkit import Curiosity
 from clawd.tools.exec.kit import Exec
 from clawd.tools.files.kit import Files
 from clawd.tools.mcp.toolkit import Mcp
+from clawd.tools.memory.toolkit import Memory
 from clawd.tools.own.toolkit import OwnTools
 from clawd.tools.schedule.kit import Schedules
 from clawd.tools.skills.toolkit import Skills
+from clawd.tools.web.toolkit import Web
 
 if TYPE_CHECKING:
     from clawd.daemon.app import Daemon
@@ -37,6 +42,18 @@ class Features:
         """End what the parts run, within a few seconds."""
         for kit in self.toolkits:
             await kit.close()
+
+
+def payer_of(bench: Workbench) -> Account:
+    """Who pays for what a group of tools asks of a model."""
+    return Account(
+        bench.session,
+        bench.lineage.trace,
+        bench.turn,
+        bench.task,
+        bench.settings.role,
+        budget=bench.lineage.budget,
+    )
 
 
 def features(daemon: Daemon, home: Path) -> Features:
@@ -57,13 +74,24 @@ def features(daemon: Daemon, home: Path) -> Features:
         daemon.sealing,
     )
     daemon.stream.observe(schedules.see)
+    curiosity = Curiosity(emit, daemon.supervisor.later, schedules)
+    daemon.stream.observe(curiosity.failures)
     return Features(
         toolkits=(
             Files(),
             Exec(home, daemon.supervisor.spawn, emit),
+            Web(Fetcher(), home, daemon.redactor),
             Skills(home, emit),
             Mcp(home, daemon.writer, daemon.supervisor, emit, os.environ),
             schedules,
+            Memory(
+                daemon.state,
+                emit,
+                daemon.supervisor.spawn,
+                lambda bench: daemon.models.embedder(bench.settings, payer_of(bench)),
+                daemon.redactor.text,
+            ),
+            curiosity,
             # Last: a name that is taken stays with whom it is.
             OwnTools(home, emit, offered),
         ),
