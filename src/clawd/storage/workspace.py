@@ -55,8 +55,11 @@ def identity_file(path: str, workspace: Path | None = None) -> str:
     writes refuses an identity file by any other name (``identity_at``): this answer is final.
     """
     if workspace is not None and path.startswith("/"):
-        path = os.path.relpath(path, workspace)
-    return _IDENTITY.get(plain(os.path.normpath(path)), "")
+        roots = (os.fspath(workspace), os.path.realpath(workspace))
+        named = [os.path.relpath(path, root) for root in roots]
+    else:
+        named = [os.path.normpath(path)]
+    return next((_IDENTITY[name] for name in map(plain, named) if name in _IDENTITY), "")
 
 
 def is_identity(path: str, workspace: Path | None = None) -> bool:

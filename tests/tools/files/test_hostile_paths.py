@@ -250,6 +250,10 @@ async def test_lookalikes_are_other_files(desk: Desk, root: Path, trapped: Path)
 
 def test_an_identity_file_is_known_by_its_letters(tmp_path: Path) -> None:
     """What rules about identity files look at: the path of a call alone."""
+    link = tmp_path.parent / f"{tmp_path.name}-link"
+    link.symlink_to(tmp_path)
+    for path in (f"{link}/SOUL.md", f"{tmp_path}/SOUL.md"):
+        assert identity_file(path, link) == "SOUL.md"
     named = {
         "SOUL.md": "SOUL.md", "./soul.MD": "SOUL.md", "a/../SOUL.md": "SOUL.md",
         f"{tmp_path}/USER.md": "USER.md", f"{tmp_path}/a/../memory.md": "MEMORY.md",
