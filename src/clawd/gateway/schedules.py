@@ -64,7 +64,7 @@ class ScheduleRoutes:
         session = word(request, "session")
         if session is not None:
             self._house.sessions.get(session)
-        found = self._schedules.all(session)
+        found = await self._schedules.all(session)
         return listing("schedules", [public(name, schedule) for name, schedule in found])
 
     async def create(self, request: Request) -> Response:
@@ -85,17 +85,17 @@ class ScheduleRoutes:
 
     async def show(self, request: Request) -> Response:
         """One schedule."""
-        return self._one(*self._found(request))
+        return self._one(*await self._found(request))
 
     async def change(self, request: Request) -> Response:
         """Change one."""
-        session, schedule = self._found(request)
+        session, schedule = await self._found(request)
         body = await read_body(request, Asked)
         return self._one(session, await self._schedules.update(session, schedule.id, body.wish()))
 
     async def delete(self, request: Request) -> Response:
         """Take one away."""
-        session, schedule = self._found(request)
+        session, schedule = await self._found(request)
         await self._schedules.delete(session, schedule.id)
         return one("schedule", {"id": schedule.id, "session": session, "deleted": True})
 
@@ -109,7 +109,7 @@ class ScheduleRoutes:
 
     async def run(self, request: Request) -> Response:
         """Begin a run now; its turn's id."""
-        session, schedule = self._found(request)
+        session, schedule = await self._found(request)
         before: JSON = {"seq": self._house.stream.seq}
         run = await self._schedules.run(session, schedule.id)
         fields: JSON = {"id": schedule.id, "session": session, **msgspec.to_builtins(run)}
@@ -122,14 +122,14 @@ class ScheduleRoutes:
             raise NotFound("unknown_route", "this daemon has no schedules")
         return part
 
-    def _found(self, request: Request) -> tuple[str, Schedule]:
+    async def _found(self, request: Request) -> tuple[str, Schedule]:
         session = word(request, "session")
         if session is not None:
             self._house.sessions.get(session)
-        return self._schedules.find(request.path_params["id"], session)
+        return await self._schedules.find(request.path_params["id"], session)
 
     async def _paused(self, request: Request, *, paused: bool) -> Response:
-        session, schedule = self._found(request)
+        session, schedule = await self._found(request)
         changed = await self._schedules.update(session, schedule.id, Wish(paused=paused))
         return self._one(session, changed)
 

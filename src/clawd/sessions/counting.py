@@ -43,7 +43,9 @@ class TurnCounts:
                 guards.turn_known(turn.id)
         scheduled = turn.trigger.kind == "schedule"
         if scheduled or (turn.trigger.kind == "user" and turn.trigger.source == OPERATOR):
-            traces.cause(trace, self._session, turn.trigger.text[:200], turn.time)
+            # What a schedule says stands below the head that the daemon wrote.
+            text = turn.trigger.text.partition("\n")[2] if scheduled else turn.trigger.text
+            traces.cause(trace, self._session, text[:200], turn.time)
         if not is_open:
             guards.turn_over(turn.id)
             traces.ended(trace, turn.time, turn.usage)

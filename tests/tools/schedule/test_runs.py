@@ -282,7 +282,7 @@ async def test_deleted(world: World) -> None:
     await world.kit.delete("s", made.id, by="s")
     await world.start()
     await world.passes(86_400)
-    assert world.kit.all("s") == []
+    assert await world.kit.all("s") == []
     assert world.begun() == []
 
 

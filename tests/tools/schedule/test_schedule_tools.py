@@ -75,7 +75,7 @@ async def test_make_look_change_delete(world: World) -> None:
 async def test_bad_wishes(world: World, arguments: dict[str, Any], code: str) -> None:
     """Each gives one clear error with the mend, and makes nothing."""
     assert await refused(world, "schedule_create", **arguments) == code
-    assert world.kit.all("s") == []
+    assert await world.kit.all("s") == []
 
 
 async def test_a_cron_line_is_bound_by_the_shortest_pace_too(world: World) -> None:
@@ -103,9 +103,9 @@ async def test_only_so_many_that_are_done_are_kept(world: World) -> None:
         await call(world, "schedule_create", text="x", once="in 1 minute")
         await world.passes(60)
         await world.ends()
-    assert len(world.kit.all("s")) == 50
+    assert len(await world.kit.all("s")) == 50
     await world.start()
-    assert len(world.kit.all("s")) == 50
+    assert len(await world.kit.all("s")) == 50
 
 
 async def test_what_the_operator_set_is_the_operators(world: World) -> None:
@@ -185,7 +185,7 @@ async def test_entries_of_the_configuration(world: World) -> None:
     await world.passes(86_400)
     assert len(world.turns) == 1
     await configure()
-    assert world.kit.all("s") == []
+    assert await world.kit.all("s") == []
 
 
 async def test_a_moment_of_the_configuration_comes_once(world: World) -> None:

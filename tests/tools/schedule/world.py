@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from clawd.agent.workbench import Place
 from clawd.config.limits import Limits
 from clawd.config.schema import SessionSettings
@@ -19,7 +21,7 @@ from clawd.messages import JSON
 from clawd.storage.writer import Writer
 from clawd.stream import EventStream
 from clawd.tools.schedule.kit import Schedules
-from clawd.tools.schedule.records import Run, Schedule
+from clawd.tools.schedule.records import FILE_NAME, Run, Schedule
 
 
 class Killed(BaseException):
@@ -123,8 +125,10 @@ class World:
         return [f"{turn.at - START:g}" for turn in self.turns.values()]
 
     def only(self) -> Schedule:
-        """The one schedule."""
-        ((_, schedule),) = self.kit.all("s")
+        """The one schedule, as its file has it."""
+        lines = (self.folder / FILE_NAME).read_bytes().splitlines()
+        records = {r.id: r for r in (msgspec.json.decode(line, type=Schedule) for line in lines)}
+        (schedule,) = (record for record in records.values() if not record.deleted)
         return schedule
 
     def last(self) -> Run:

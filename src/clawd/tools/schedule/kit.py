@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,6 +33,8 @@ from clawd.tools.schedule.running import AGAIN_SECONDS, Runs, goes
 from clawd.tools.schedule.tools import ScheduleTools
 
 log = logging.getLogger("clawd.schedule")
+
+_OPENING_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ class Schedules(Toolkit):
         self._runs = Runs(turns, inbox, limits, emit, clock)
         self._changes = Changes(limits, clock)
         self._settling = asyncio.Lock()
+        self._settled = asyncio.Event()
 
     def tools(self, bench: Workbench) -> dict[str, Tool]:
         """The four tools, when ``tools.schedule`` is on."""
@@ -95,6 +99,7 @@ class Schedules(Toolkit):
                     book.place = place
                     await self._bring(book)
             self._alarm.arm()
+            self._settled.set()
 
     async def close(self) -> None:
         """Begin no more runs."""
@@ -151,7 +156,7 @@ class Schedules(Toolkit):
         ``by`` the session that does. Raises ``Invalid``, ``NotFound``, ``GuardRefused`` or
         ``StorageError``; then there is none.
         """
-        book = self._book(session)
+        book = await self._book(session)
         wish = Wish(text, once, every, cron, zone, missed, heartbeat)
         async with book.lock:
             made = await self._changes.create(book, wish, by or OPERATOR, lineage or begin())
@@ -159,18 +164,22 @@ class Schedules(Toolkit):
         self._alarm.arm()
         return made
 
-    def all(self, session: str | None = None) -> list[tuple[str, Schedule]]:
+    async def all(self, session: str | None = None) -> list[tuple[str, Schedule]]:
         """Every schedule with its session, or those of one session."""
-        books = [self._book(session)] if session is not None else list(self._books.values())
-        for book in books if session is not None else ():
-            book.check()
+        if session is None:
+            await self._there()
+            books = list(self._books.values())
+        else:
+            books = [await self._book(session)]
+            books[0].check()
         return [(book.session, schedule) for book in books for schedule in book.all()]
 
-    def find(self, schedule_id: str, session: str | None = None) -> tuple[str, Schedule]:
+    async def find(self, schedule_id: str, session: str | None = None) -> tuple[str, Schedule]:
         """A schedule by id, whose session need not be named where only one has this id."""
         if session is not None:
-            return session, self._book(session).get(schedule_id)
-        found = [(s, each) for s, each in self.all() if each.id == schedule_id]
+            return session, (await self._book(session)).get(schedule_id)
+        listed = await self.all()
+        found = [(name, each) for name, each in listed if each.id == schedule_id]
         if len(found) > 1:
             names = ", ".join(name for name, _ in found)
             raise Refused(
@@ -179,7 +188,7 @@ class Schedules(Toolkit):
                 hint="name the session as well",
             )
         if not found:
-            raise unknown(schedule_id, [each.id for _, each in self.all()])
+            raise unknown(schedule_id, [each.id for _, each in listed])
         return found[0]
 
     async def update(
@@ -192,7 +201,7 @@ class Schedules(Toolkit):
         lineage: Lineage | None = None,
     ) -> Schedule:
         """Change a schedule, pause it or let it go on."""
-        book = self._book(session)
+        book = await self._book(session)
         async with book.lock:
             changed = await self._changes.update(book, schedule_id, wish, by, lineage or begin())
             self._set(book, schedule_id)
@@ -201,7 +210,7 @@ class Schedules(Toolkit):
 
     async def delete(self, session: str, schedule_id: str, *, by: str = OPERATOR) -> Schedule:
         """Take a schedule away; a run that has begun goes on."""
-        book = self._book(session)
+        book = await self._book(session)
         async with book.lock:
             gone = await self._changes.delete(book, schedule_id, by)
             self._set(book, schedule_id)
@@ -209,7 +218,7 @@ class Schedules(Toolkit):
 
     async def run(self, session: str, schedule_id: str) -> Run:
         """Begin a run now, on the operator's word; its own times stay as they are."""
-        book = self._book(session)
+        book = await self._book(session)
         async with book.lock:
             schedule = book.get(schedule_id)
             if schedule.open is not None:
@@ -224,7 +233,9 @@ class Schedules(Toolkit):
 
     # Within.
 
-    def _book(self, session: str) -> Book:
+    async def _book(self, session: str) -> Book:
+        if session not in self._books:
+            await self._there()
         book = self._books.get(session)
         if book is None:
             raise NotFound(
@@ -233,6 +244,14 @@ class Schedules(Toolkit):
                 hint="it is not there, or disabled",
             )
         return book
+
+    async def _there(self) -> None:
+        """Wait until the books are open: the daemon answers a little before."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_OPENING_SECONDS):
+                await self._settled.wait()
+                async with self._settling:
+                    pass
 
     async def _bring(self, book: Book, *, recover: bool = False) -> None:
         """Bring a book in line with its session's settings, and its alarms with that."""

@@ -34,7 +34,7 @@ class Desk(Protocol):
         """Make a schedule."""
         ...
 
-    def all(self, session: str | None = None) -> list[tuple[str, Schedule]]:
+    async def all(self, session: str | None = None) -> list[tuple[str, Schedule]]:
         """Every schedule of a session."""
         ...
 
@@ -109,7 +109,7 @@ class ScheduleTools:
     @tool()
     async def schedule_list(self) -> Answer:
         """Your schedules, those too that your human set: when they are due, how they went."""
-        found = [schedule for _, schedule in self._desk.all(self._bench.session)]
+        found = [schedule for _, schedule in await self._desk.all(self._bench.session)]
         for schedule in found:
             if schedule.untrusted:
                 self._bench.trust.mark(f"schedule {schedule.id}")

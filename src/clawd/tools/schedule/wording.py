@@ -16,7 +16,8 @@ def spoken(session: str, schedule: Schedule, run: Run, *, late: bool) -> str:
         schedule.created_by, "you" if schedule.created_by == session else schedule.created_by
     )
     due = f"due {run.due}" + (", late" if late else "")
-    head = f"[scheduled run {schedule.id}, {due}, {schedule.when.describe()}; set by {maker}]"
+    how = "once" if schedule.when.once else schedule.when.describe()
+    head = f"[scheduled run {schedule.id}, {due}, {how}; set by {maker}]"
     if run.manual:
         head = f"[scheduled run {schedule.id}, now, on your human's word; set by {maker}]"
     text = schedule.text
