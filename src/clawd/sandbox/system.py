@@ -62,7 +62,8 @@ def system() -> System:
 
 def _secrets(etc: Path) -> Iterator[Path]:
     """What the mode keeps from others, which root's commands could read all the same."""
-    yield from (etc / name for name in _SECRETS if (etc / name).is_dir())
+    named = (etc / name for name in _SECRETS)
+    yield from (path for path in named if path.is_dir() and os.access(path, os.X_OK))
     seen, folders = 0, [etc]
     while folders and seen < _MOST_FILES:
         try:
@@ -77,6 +78,8 @@ def _secrets(etc: Path) -> Iterator[Path]:
             mode = entry.stat(follow_symlinks=False).st_mode
             closed = not mode & (stat.S_IXOTH if folder else stat.S_IROTH)
             if closed and (folder or stat.S_ISREG(mode)):
-                yield Path(entry.path)
+                # What this user cannot read either needs no mount, and each takes time.
+                if os.access(entry.path, os.X_OK if folder else os.R_OK):
+                    yield Path(entry.path)
             elif folder:
                 folders.append(Path(entry.path))

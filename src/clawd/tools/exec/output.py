@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import time
 from collections.abc import Callable
@@ -162,6 +163,8 @@ class Output:
 
 
 def _made(path: Path | None) -> int:
+    if path is None and not hasattr(os, "memfd_create"):
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
     if path is None:
         return os.memfd_create("clawd-output", os.MFD_CLOEXEC)
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
