@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
+from pydantic import Field
 
 from clawd.agent.tool import Answer, Tool, bind, parse_arguments, tool
 from clawd.agent.toolset import Toolset
@@ -164,6 +165,27 @@ async def test_kinds_are_strict(wrong: dict[str, Any]) -> None:
     """No text for a number, no number for a truth value: the wrong field is named."""
     (name,) = wrong
     assert name in await refusal(**{"from_session": "a", **wrong})
+
+
+async def test_bounds_of_a_parameter_are_in_its_schema_and_kept() -> None:
+    """What ``Annotated`` says of a parameter is told to the model, and holds."""
+
+    class Bounded:
+        @tool()
+        async def wait(self, seconds: Annotated[int, Field(ge=1, le=60)] = 5) -> Answer:
+            """Wait.
+
+            Args:
+                seconds: How long.
+            """
+            return Answer(str(seconds))
+
+    wait = bind(Bounded())["wait"]
+    seconds = wait.declaration.parameters["properties"]["seconds"]
+    assert (seconds["minimum"], seconds["maximum"], seconds["default"]) == (1, 60, 5)
+    assert (await wait.call({})).text == "5"
+    with pytest.raises(Invalid, match="seconds"):
+        await wait.call({"seconds": 61})
 
 
 async def test_one_error_names_every_wrong_field() -> None:

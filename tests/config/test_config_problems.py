@@ -101,7 +101,8 @@ def test_b05_a_duplicate_key_is_refused_with_both_lines() -> None:
         (session('{"a2a": {"hidden_from_agents": true}}'), "sessions.x.a2a.hidden_from_agents",
          "Did you mean hiddenFromAgents?"),
         ('{"sesions": {}, "sessions": {"a": {}, "b": {}}}', "sesions", "Did you mean sessions?"),
-        (session('{"tools": {"search": {"provider": "brave", "apikey": "sk-canary"}}}'),
+        (session('{"tools": {"search": {"provider": "searxng", "endpoint": "http://h", '
+                 '"apikey": "sk-canary"}}}'),
          "sessions.x.tools.search.apikey", "Did you mean apiKey?"),
         (session('{"a2a": {"access": [{"allow": true, "form": "a*"}]}}'),
          "sessions.x.a2a.access[0].form", "Did you mean from?"),

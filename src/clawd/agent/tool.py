@@ -232,7 +232,7 @@ def _declaration(
     function: Callable[..., Any], aliases: dict[str, str], seconds: float, untrusted: bool
 ) -> Declaration:
     description, described = _docstring(function)
-    hints = get_type_hints(function)
+    hints = get_type_hints(function, include_extras=True)
     fields: dict[str, tuple[Any, FieldInfo]] = {}
     for name, parameter in inspect.signature(function).parameters.items():
         if name == "self":

@@ -231,6 +231,15 @@ def _check_keys(
         )
         for session in config.sessions.values()
     ]
+    references += [
+        (
+            ("sessions", session.id, "tools", "search"),
+            f"web_search of session '{session.id}' is",
+            session.tools.search.api_key,
+        )
+        for session in config.sessions.values()
+        if session.tools.search is not None
+    ]
     for owner, held, secret in references:
         if secret is None:
             continue

@@ -23,8 +23,8 @@ from clawd.config.session import (
     Curiosity,
     SessionSettings,
     ToolSettings,
-    WebSearch,
 )
+from clawd.config.web import WebSearch
 
 __all__ = [
     "A2A",

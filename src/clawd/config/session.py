@@ -9,9 +9,10 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from clawd.config.limits import Limits
 from clawd.config.mcp import McpServer, check_server_name
 from clawd.config.patterns import read
-from clawd.config.provider import Endpoint, ProviderChoice
-from clawd.config.record import Listing, Positive, Record, SecretText, Text
+from clawd.config.provider import ProviderChoice
+from clawd.config.record import Listing, Positive, Record, Text
 from clawd.config.schedules import ScheduleEntry, unique
+from clawd.config.web import Reach, WebSearch
 
 Right = Literal["list", "read", "send", "wake", "delegate", "create"]
 Decision = Literal["allow", "ask", "deny"]
@@ -50,14 +51,6 @@ class A2A(Record):
     access: Listing[AccessRule] = ()
 
 
-class WebSearch(Record):
-    """The provider behind ``web_search``."""
-
-    provider: Literal["searxng", "brave", "serper"]
-    endpoint: Endpoint | None = None
-    api_key: SecretText | None = None
-
-
 class ToolSettings(Record):
     """Which tools a session has; ``allow`` and ``deny`` are patterns over tool names."""
 
@@ -81,7 +74,7 @@ class ToolSettings(Record):
     exec_seconds: Annotated[float, Field(gt=0, le=86_400)] = 600.0
     """The longest time that a command may ask for."""
     exec_memory_mib: Annotated[int, Field(ge=16)] = 2048
-    allow_nets: Listing[Text] = ()
+    allow_nets: Listing[Reach] = ()
     """Networks (`192.168.1.0/24`) and hosts that web tools reach though they are not public."""
     load: Listing[Text] = ()
     search: WebSearch | None = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from clawd.errors import Invalid, Refused
+from clawd.fences import escaped
 from clawd.net.addresses import Address, kind_of, plain
 from clawd.net.urls import Target
 
@@ -48,7 +49,7 @@ class Allowed:
             if kind and not self.covers(target.host, address):
                 raise Refused(
                     "blocked_address",
-                    f"{ascii(target.written)[1:-1]} resolves to {kind} ({address})",
+                    f"{escaped(target.written, '')} resolves to {kind} ({address})",
                     hint=f'only the operator can allow it: "{address}" in this session\'s '
                     "tools.allowNets in config.json",
                 )

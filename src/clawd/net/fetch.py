@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 import httpcore2
 
 from clawd.errors import ClawdError, Refused, TimedOut, Unreachable
+from clawd.fences import quoted
 from clawd.net.allowed import Allowed
 from clawd.net.bounds import Bounds
 from clawd.net.headers import checked, complete, for_another_origin
@@ -105,7 +106,7 @@ class Fetcher:
             if len(passed) > bounds.redirects:
                 raise Refused(
                     "too_many_redirects",
-                    f"{passed[0]} was redirected more than {bounds.redirects} times",
+                    f"{quoted(passed[0])} was redirected more than {bounds.redirects} times",
                 )
             following = _next(target, location)
             if following.origin != target.origin:
@@ -185,7 +186,9 @@ async def _read(
         body += unpack.feed(piece)
         pieces += 1
         if pieces > bounds.pieces:
-            raise Unreachable("bad_response", f"{target.url} comes in more pieces than it may")
+            raise Unreachable(
+                "bad_response", f"{quoted(target.url)} comes in more pieces than it may"
+            )
         if not pieces % _BREATH:
             await asyncio.sleep(0)
     unpack.end()
@@ -213,7 +216,9 @@ def _next(target: Target, location: str) -> Target:
 
 def _blocked(source: str, error: ClawdError) -> Refused:
     return Refused(
-        "blocked_redirect", f"{source} redirects elsewhere: {error.message}", hint=error.hint
+        "blocked_redirect",
+        f"{quoted(source)} redirects elsewhere: {error.message}",
+        hint=error.hint,
     )
 
 
@@ -227,4 +232,4 @@ async def _within(url: str, seconds: float) -> AsyncIterator[None]:
     except TimeoutError:
         if not limit.expired():
             raise
-        raise TimedOut("timeout", f"{url[:200]!a} took longer than {seconds:g} s") from None
+        raise TimedOut("timeout", f"{quoted(url)} took longer than {seconds:g} s") from None

@@ -6,6 +6,7 @@ import zlib
 from typing import Protocol
 
 from clawd.errors import Refused, Unreachable
+from clawd.fences import quoted
 
 ACCEPTED = "gzip, deflate"
 """What requests ask for: the standard library has no more on every supported version."""
@@ -32,7 +33,7 @@ def unpacker(encoding: str, limit: int, url: str) -> Unpacker:
         return _Inflating(limit, url, "deflate" if name == "deflate" else "gzip")
     raise Unreachable(
         "unsupported_encoding",
-        f"{url} is packed as {name[:40]!a}, though {ACCEPTED} was asked for",
+        f"{quoted(url)} is packed as {name[:40]!a}, though {ACCEPTED} was asked for",
     )
 
 
@@ -40,7 +41,7 @@ def too_large(url: str, limit: int) -> Refused:
     """The error for a body of more bytes, unpacked, than are taken."""
     return Refused(
         "response_too_large",
-        f"{url} is larger than {limit} bytes (unpacked)",
+        f"{quoted(url)} is larger than {limit} bytes (unpacked)",
         hint="nothing of it was kept; look for a smaller page",
         limit=limit,
     )
@@ -81,7 +82,7 @@ class _Inflating:
                 piece = self._stream.decompress(data, self._left + 1)
             except zlib.error:
                 raise Unreachable(
-                    "bad_response", f"{self._url} is not packed as it says ({self._form})"
+                    "bad_response", f"{quoted(self._url)} is not packed as it says ({self._form})"
                 ) from None
             self._left -= len(piece)
             if self._left < 0:
@@ -99,7 +100,7 @@ class _Inflating:
 
     def end(self) -> None:
         if self._stream is not None and not self._stream.eof:
-            raise Unreachable("bad_response", f"{self._url} broke off in the middle")
+            raise Unreachable("bad_response", f"{quoted(self._url)} broke off in the middle")
 
     def _window(self, data: bytes) -> int:
         if self._form == "gzip":

@@ -15,6 +15,7 @@ from urllib.parse import quote, urljoin
 import idna
 
 from clawd.errors import Invalid
+from clawd.fences import quoted
 from clawd.net.addresses import Address, plain
 
 LONGEST = 8192
@@ -184,5 +185,4 @@ def _number(label: str) -> int:
 
 
 def _invalid(url: str, what: str, hint: str = "") -> Invalid:
-    shown = ascii(url if len(url) <= 200 else f"{url[:199]}…")
-    return Invalid("invalid_url", f"the address {shown} {what}", hint=hint or "mend the address")
+    return Invalid("invalid_url", f"the address {quoted(url)} {what}", hint=hint or "mend it")
