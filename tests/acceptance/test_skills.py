@@ -108,6 +108,8 @@ async def test_the_settings_say_which_and_take_effect_while_it_runs(
     await daemon.say("a", "hello")
     assert "- one" in system_prompt(model)
     assert "- two" not in system_prompt(model)
+    tools = (await daemon.get("/api/tools", session="a"))["items"]
+    assert {t["name"]: t["group"] for t in tools}["skill_open"] == "skills"
     refused = await daemon.tool("a", "skill_open", name="two")
     assert refused["error"] == "skill_not_found"
     await _reconfigure(daemon, model, skills=[])

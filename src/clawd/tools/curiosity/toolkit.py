@@ -56,13 +56,13 @@ class Curiosity(Toolkit):
 
     def tools(self, bench: Workbench) -> dict[str, Tool]:
         """The four tools, when `aca` is enabled."""
-        if not bench.settings.aca.enabled or bench.session not in self._sessions:
+        if not bench.settings.aca.enabled or bench.settings.id not in self._sessions:
             return {}
         return bind(CuriosityTools(self, self._scheduler, bench))
 
     async def recalled(self, bench: Workbench, said: str) -> str:
         """How many objectives are open: a number, none of their words."""
-        session = self._sessions.get(bench.session)
+        session = self._sessions.get(bench.settings.id)
         if session is None or not session.open or not bench.settings.aca.enabled:
             return ""
         return f"Open objectives of yours: {session.open} (view_objectives)."
@@ -98,9 +98,9 @@ class Curiosity(Toolkit):
 
     async def scan(self, bench: Workbench) -> Scan:
         """Look for open ends now."""
-        session = self._sessions.get(bench.session)
+        session = self._sessions.get(bench.settings.id)
         if session is None:
-            raise NotFound("unknown_session", f"session {bench.session!a} is not curious")
+            raise NotFound("unknown_session", f"session {bench.settings.id!a} is not curious")
         return await self._scan(session)
 
     async def put(self, bench: Workbench, goal: Goal, result: str = "") -> None:
@@ -112,7 +112,7 @@ class Curiosity(Toolkit):
             page.put(goal, result)
             return open_on(page)
 
-        session = self._sessions.get(bench.session)
+        session = self._sessions.get(bench.settings.id)
         async with session.lock if session else asyncio.Lock():
             left = await asyncio.to_thread(change_page, bench.workspace, change)
         if session is not None:
@@ -140,6 +140,7 @@ class Curiosity(Toolkit):
 
     async def _scan(self, session: _Session) -> Scan:
         place = session.place
+        waiting = await self._waiting(place.id)
         async with session.lock:
             found = await asyncio.to_thread(
                 scan,
@@ -147,16 +148,16 @@ class Curiosity(Toolkit):
                 session.reading,
                 self.failures.repeated(place.id),
                 place.settings.aca.max_goals_per_cycle,
-                self._waiting(place.id),
+                waiting,
             )
         session.open = found.open
         return found
 
-    def _waiting(self, session_id: str) -> Collection[str] | None:
+    async def _waiting(self, session_id: str) -> Collection[str] | None:
         if self._scheduler is None:
             return None
         try:
-            there = self._scheduler.all(session_id)
+            there = await self._scheduler.all(session_id)
         except ClawdError:
             # Its schedules cannot be read: whoever reads them says so.
             return None

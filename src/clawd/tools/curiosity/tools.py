@@ -55,7 +55,7 @@ class Scheduler(Protocol):
         """Make a schedule; durable when this returns."""
         ...
 
-    def all(self, session: str | None = None) -> Sequence[tuple[str, Scheduled]]:
+    async def all(self, session: str | None = None) -> Sequence[tuple[str, Scheduled]]:
         """Every schedule of a session."""
         ...
 
@@ -136,7 +136,7 @@ class CuriosityTools:
                 "this session has no schedules",
                 hint="work on it now, or ask your human to turn tools.schedule on",
             )
-        if goal.schedule and self._waits(self._scheduler, goal.schedule):
+        if goal.schedule and await self._waits(self._scheduler, goal.schedule):
             raise Refused(
                 "objective_scheduled",
                 f"{goal.id} has the schedule {goal.schedule}",
@@ -185,8 +185,8 @@ class CuriosityTools:
             )
         return goal
 
-    def _waits(self, scheduler: Scheduler, schedule_id: str) -> bool:
-        there = scheduler.all(self._bench.session)
+    async def _waits(self, scheduler: Scheduler, schedule_id: str) -> bool:
+        there = await scheduler.all(self._bench.session)
         return any(s.id == schedule_id and s.state != "done" for _, s in there)
 
     def _lineage(self) -> Lineage:

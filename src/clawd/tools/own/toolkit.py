@@ -70,7 +70,7 @@ class OwnTools(Toolkit):
 
     def _taken(self, bench: Workbench, mine: Mapping[str, Tool]) -> list[str]:
         """The names that clawd's own tools keep."""
-        every = self._offered(bench.session)
+        every = self._offered(bench.settings.id)
         return [
             f"tools.load: {name} is a tool of clawd's own, which keeps the name: rename yours"
             for name, tool in mine.items()
@@ -81,9 +81,9 @@ class OwnTools(Toolkit):
         tools, problems = self._bound(bench)
         problems += self._taken(bench, tools)
         for problem in problems:
-            if problem not in self.problems(bench.session):
+            if problem not in self.problems(bench.settings.id):
                 notice = Notice(
-                    session=bench.session, code="own_tools", text=problem, level="warning"
+                    session=bench.settings.id, code="own_tools", text=problem, level="warning"
                 )
                 self._emit(notice)
-        self._problems[bench.session] = problems
+        self._problems[bench.settings.id] = problems

@@ -42,7 +42,7 @@ class Skills(Toolkit):
 
     def tools(self, bench: Workbench) -> dict[str, Tool]:
         """``skill_open``, when there is something to open."""
-        found = self._offers.get(bench.session)
+        found = self._offers.get(bench.settings.id)
         return bind(SkillTools(bench, found)) if found and found.skills else {}
 
     async def listed(self, bench: Workbench) -> str:
@@ -59,7 +59,7 @@ class Skills(Toolkit):
             await self.offered(place.id, place.workspace, place.settings.skills)
 
     async def _offered(self, bench: Workbench) -> Offer:
-        return await self.offered(bench.session, bench.workspace, bench.settings.skills)
+        return await self.offered(bench.settings.id, bench.workspace, bench.settings.skills)
 
     def _look(self, workspace: Path) -> tuple[Shelf, Shelf]:
         return self._shelves.look(workspace, "workspace"), self._shelves.look(self._home, "home")
