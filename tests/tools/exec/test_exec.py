@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
+import subprocess
 import time
 from pathlib import Path
 
@@ -12,12 +14,14 @@ from tests.tools.exec.conftest import Make
 from tests.tools.exec.session import Session, needs_bubblewrap
 
 from clawd.agent.calling import calling
+from clawd.config.session import ToolSettings
 from clawd.errors import Invalid, Refused
 from clawd.events import Event
 from clawd.sandbox import probe
 from clawd.sandbox.bubblewrap import Ability
 from clawd.tools.exec.census import below
 from clawd.tools.exec.kit import Exec
+from clawd.tools.exec.launch import Wish, prepare
 
 pytestmark = needs_bubblewrap
 
@@ -389,3 +393,26 @@ def named(*words: str) -> list[int]:
 def below_us() -> tuple[int, ...]:
     """All processes that this test has started."""
     return below(int(Path("/proc/self").readlink().name)).pids
+
+
+def test_no_command_begins_without_its_daemon(tmp_path: Path) -> None:
+    """R09: killed while a command starts, the daemon leaves none: the gate needs its word."""
+    launch = prepare(
+        Wish("exec-1", "touch ran", 5.0),
+        ToolSettings(exec=True),
+        tmp_path,
+        tmp_path / "home",
+        (),
+    )
+    for said in (b"", b"g"):
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            started = subprocess.Popen(
+                launch.line, stdin=theirs.fileno(), env=launch.environment, cwd=launch.folder
+            )
+            theirs.close()
+            assert ours.recv(1) == b"."
+            ours.sendall(said)
+            ours.close()
+            assert started.wait(10) == 126
+    assert not (tmp_path / "ran").exists()

@@ -30,6 +30,7 @@ class Exec(Toolkit):
         self._background = Background(spawn)
         self._workspaces: dict[str, Path] = {}
         self._told: set[str] = set()
+        self._furnished: set[Path] = set()
 
     def tools(self, bench: Workbench) -> dict[str, Tool]:
         """``exec`` and its kin, when the session may."""
@@ -70,7 +71,8 @@ class Exec(Toolkit):
                 continue
             if place.settings.tools.exec_sandbox == "none":
                 self._warn(place.id)
-            elif place.workspace.is_dir():
+            elif place.workspace not in self._furnished and place.workspace.is_dir():
+                self._furnished.add(place.workspace)
                 # Now, and not before the first command: a new identity file is an event.
                 with suppress(ClawdError, OSError):
                     await asyncio.to_thread(furnish, place.workspace)
