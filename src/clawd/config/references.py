@@ -36,6 +36,14 @@ def check_references(
         least = limits_for(config, session).min_schedule_seconds
         for place, message, hint in too_often(session.schedules, least):
             yield Finding(("sessions", session.id, "schedules", *place), message, hint)
+        if session.aca.enabled and not session.tools.schedule:
+            yield Finding(
+                ("sessions", session.id, "aca", "enabled"),
+                "curiosity finds objectives that this session cannot schedule: "
+                "its tools.schedule is off",
+                "Turn it on, or leave it: objectives are then worked on when somebody asks",
+                "warning",
+            )
         if session.id not in unusable:
             wrong = list(check_workspace(session.workspace, session.id, home))
             yield from wrong

@@ -111,7 +111,7 @@ class Curiosity(Record):
     """The scan for open questions (`aca`); the interval is in minutes."""
 
     enabled: bool = False
-    scan_interval: Annotated[float, Field(gt=0)] = 60.0
+    scan_interval: Annotated[float, Field(gt=0, le=525_600)] = 60.0
     max_goals_per_cycle: Positive = 3
 
 
