@@ -18,7 +18,7 @@ from clawd.agent.tool import Answer, bind, tool
 from clawd.agent.toolset import Toolset
 from clawd.agent.turn import Turn
 from clawd.errors import ContextOverflow, GuardRefused, ProviderError, StorageError
-from clawd.llm.port import ChatRequest, Reply, TextDelta
+from clawd.llm.port import ChatRequest, Item, Reply, Restarted, TextDelta
 from clawd.messages import ChatMessage, Function, ToolCall, Usage
 from clawd.testing.turn import KeptInMemory, Said, SaidModel
 
@@ -224,7 +224,7 @@ async def test_a_cancel_in_mid_sentence_keeps_the_part_that_came() -> None:
     silence = asyncio.Event()
 
     class Slow(SaidModel):
-        async def stream(self, request: ChatRequest) -> AsyncIterator[TextDelta | Reply]:
+        async def stream(self, request: ChatRequest) -> AsyncIterator[Item]:
             yield TextDelta("Half a ")
             silence.set()
             await asyncio.get_running_loop().create_future()
@@ -252,6 +252,33 @@ async def test_a_fault_in_mid_sentence_is_no_answer() -> None:
     assert end.partial is True
     assert [m.role for m in run.kept.messages] == ["user"]
     assert not run.kept.partial
+
+
+async def test_an_answer_that_begins_anew_is_two_messages_and_one_answer() -> None:
+    """R06: the first is told as partial, the second whole; only the second is kept."""
+    run = Run(
+        [
+            TextDelta("Half a "),
+            Restarted(),
+            TextDelta("All of "),
+            TextDelta("it"),
+            Reply("All of it"),
+        ]
+    )
+    assert await run.end() == Finished("All of it")
+    run.check()
+    cut, whole = run.of(events.TextMessageEnd)
+    assert (cut.full_content, cut.partial) == ("Half a ", True)
+    assert (whole.full_content, whole.partial) == ("All of it", False)
+    assert cut.message_id != whole.message_id
+    said = {cut.message_id: "", whole.message_id: ""}
+    for delta in run.of(events.TextMessageContent):
+        said[delta.message_id] += delta.content
+    assert list(said.values()) == ["Half a ", "All of it"]
+    assert [m.content for m in run.kept.messages if m.role == "assistant"] == ["All of it"]
+    assert not run.kept.partial
+    (told,) = run.of(events.Notice)
+    assert told.code == "answer_restarted"
 
 
 async def test_a_stream_without_a_reply_is_a_failure() -> None:

@@ -43,6 +43,20 @@ def test_text_comes_out_once_also_after_a_gap() -> None:
     assert turns.take(event("text_message_end", message_id="n", full_content="x"), 0.0) == ["x"]
 
 
+def test_an_answer_that_begins_anew_is_shown_from_its_beginning() -> None:
+    """What was cut off stays on the screen as it came, and is no part of the other answer."""
+    turns = Turns(SESSION)
+    turns.take(event("run_started"), 0.0)
+    turns.take(event("text_message_content", message_id="m", content="half a sent"), 0.0)
+    half = event("text_message_end", message_id="m", full_content="half a sent", partial=True)
+    assert turns.take(half, 0.0) == ["half a sent"]
+    turns.take(event("text_message_content", message_id="n", content="another "), 0.0)
+    assert turns.tail == "another "
+    whole = event("text_message_end", message_id="n", full_content="another one")
+    assert turns.take(whole, 0.0) == ["another one"]
+    assert turns.take(event("run_finished", final_message="another one"), 1.0) == []
+
+
 def test_a_turn_that_ends_in_mid_sentence_keeps_what_came() -> None:
     """A stopped turn's partial text is not lost."""
     turns = Turns(SESSION)

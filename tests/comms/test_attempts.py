@@ -16,7 +16,7 @@ from clawd.errors import ProviderError
 from clawd.events import Event, SessionMessageChanged
 from clawd.ledger.account import Account
 from clawd.lineage import begin
-from clawd.llm.port import ChatRequest, Reply, TextDelta
+from clawd.llm.port import ChatRequest, Reply
 from clawd.messages import Usage
 from clawd.sessions.gate import Gate
 from clawd.sessions.services import Chosen, Services
@@ -31,7 +31,7 @@ class Refusing:
         self.times = times
         self.requests: list[ChatRequest] = []
 
-    async def stream(self, request: ChatRequest) -> AsyncIterator[TextDelta | Reply]:
+    async def stream(self, request: ChatRequest) -> AsyncIterator[Reply]:
         """One answer."""
         self.requests.append(request)
         if len(self.requests) <= self.times:

@@ -9,7 +9,7 @@ import pytest
 
 from clawd.llm.patience import Patience
 from clawd.llm.pool import ModelPool
-from clawd.llm.port import ChatModel, ChatRequest, Reply, TextDelta
+from clawd.llm.port import ChatModel, ChatRequest, Reply, Restarted, TextDelta
 from clawd.messages import ChatMessage, user
 from clawd.secrets import Secret
 from clawd.testing.model import ScriptedModel
@@ -19,7 +19,7 @@ QUICK = Patience(backoff=0.001, connect=5, first_token=5, idle=5)
 
 @dataclass
 class Heard:
-    """What a model gave: the deltas in order, and the reply."""
+    """What a model gave: the deltas since it last began anew, in order, and the reply."""
 
     deltas: list[str]
     reply: Reply
@@ -33,6 +33,7 @@ class Conversation:
         self.pool = ModelPool(patience)
         self.key = "sk-canary-0123456789abcdef"
         self.heard: list[str] = []
+        self.given_up: list[str] = []
 
     def model(self, *, timeout_seconds: float = 30, max_concurrency: int = 8) -> ChatModel:
         """The model under test."""
@@ -50,11 +51,17 @@ class Conversation:
     async def ask(
         self, request: ChatRequest | None = None, model: ChatModel | None = None
     ) -> Heard:
-        """One call to its end; what came before a fault is in ``heard``."""
-        self.heard = []
+        """One call to its end; what came before a fault is in ``heard``.
+
+        What was said before the model began anew is in ``given_up``.
+        """
+        self.heard, self.given_up = [], []
         async for item in (model or self.model()).stream(request or self.request()):
             if isinstance(item, TextDelta):
                 self.heard.append(item.text)
+            elif isinstance(item, Restarted):
+                self.given_up.append("".join(self.heard))
+                self.heard = []
             else:
                 return Heard(self.heard, item)
         raise AssertionError("a stream without a reply")

@@ -15,6 +15,7 @@ from clawd.secrets import Secret
 from clawd.testing.model import (
     ScriptedModel,
     Step,
+    call,
     cut,
     cut_in_arguments,
     empty,
@@ -186,16 +187,39 @@ async def test_a_cut_text_is_not_given_twice(server: ScriptedModel, talk: Conver
     assert len(server.requests) == 3
 
 
-@pytest.mark.parametrize("other", ["something else", "one"])
-async def test_a_cut_text_that_comes_back_different_is_an_error(
+@pytest.mark.parametrize("other", ["something else", "one", "one three", "One two three"])
+async def test_a_cut_text_that_comes_back_different_begins_anew(
     server: ScriptedModel, talk: Conversation, other: str
 ) -> None:
-    """Text that was shown cannot be taken back: another answer is not glued to it."""
+    """R06: what was shown is given up, said so, and the other answer comes whole, not glued."""
     server.script("m", [cut("one two "), say(other)])
-    with pytest.raises(ProviderError) as caught:
-        await talk.ask()
-    assert caught.value.code == "provider_cut"
-    assert "".join(talk.heard) == "one two "
+    heard = await talk.ask()
+    assert "".join(heard.deltas) == heard.reply.text == other
+    assert talk.given_up == ["one two "]
+    assert len(server.requests) == 2
+
+
+async def test_a_cut_text_that_comes_back_as_a_call(
+    server: ScriptedModel, talk: Conversation
+) -> None:
+    """What was shown is no part of an answer without a word."""
+    server.script("m", [cut("one two "), call("f")])
+    heard = await talk.ask()
+    assert (heard.deltas, heard.reply.text, len(heard.reply.calls)) == ([], "", 1)
+    assert talk.given_up == ["one two "]
+
+
+async def test_an_answer_may_begin_anew_more_than_once(
+    server: ScriptedModel, talk: Conversation
+) -> None:
+    """Each attempt is measured against what was shown last."""
+    server.script("m", [cut("one two "), cut("one more "), say("one more time")])
+    heard = await talk.ask()
+    assert "".join(heard.deltas) == heard.reply.text == "one more time"
+    assert talk.given_up == ["one two "]
+    server.script("m", [cut("one "), cut("two "), say("three")])
+    assert "".join((await talk.ask()).deltas) == "three"
+    assert talk.given_up == ["one ", "two "]
 
 
 async def test_garbage_after_some_text_is_an_error(

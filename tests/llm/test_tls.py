@@ -15,7 +15,7 @@ import pytest
 from clawd.errors import ProviderBusy
 from clawd.llm.patience import Patience
 from clawd.llm.pool import ModelPool
-from clawd.llm.port import ChatRequest, Reply, TextDelta
+from clawd.llm.port import ChatRequest, Reply
 from clawd.messages import user
 
 EVENTS = (
@@ -67,12 +67,12 @@ async def ask(url: str) -> str:
     """The answer of the model at this address, over a client of its own."""
     pool = ModelPool(Patience(backoff=0.01, connect=1))
     try:
-        items: list[TextDelta | Reply] = [
-            item async for item in pool.model(url).stream(ChatRequest("m", (user("hi"),)))
-        ]
+        request = ChatRequest("m", (user("hi"),))
+        items = [item async for item in pool.model(url).stream(request)]
     finally:
         await pool.close()
-    return items[-1].text
+    (reply,) = [item for item in items if isinstance(item, Reply)]
+    return reply.text
 
 
 async def test_an_unknown_certificate_is_not_trusted(sealed: Sealed) -> None:

@@ -20,7 +20,7 @@ from clawd.agent.toolset import Toolset
 from clawd.agent.turn import Turn
 from clawd.errors import ClawdError, ContextOverflow, GuardRefused, ProviderError
 from clawd.ids import new_id
-from clawd.llm.port import ChatModel, ChatRequest, Reply
+from clawd.llm.port import ChatModel, ChatRequest, Reply, Restarted
 from clawd.messages import ChatMessage, ToolCall, assistant
 
 
@@ -154,6 +154,12 @@ async def _stream(
             if isinstance(item, Reply):
                 reply = item
                 continue
+            if isinstance(item, Restarted):
+                if message_id:
+                    _cut_short(turn, message_id, parts)
+                    turn.notice("answer_restarted", "the answer was cut off; it begins anew")
+                    message_id, parts = "", []
+                continue
             if not message_id:
                 message_id = new_id("text")
                 turn.tell(events.TextMessageStart, message_id=message_id)
@@ -166,8 +172,7 @@ async def _stream(
             )
     except BaseException as error:
         if message_id:
-            text = "".join(parts)
-            turn.tell(events.TextMessageEnd, message_id=message_id, full_content=text, partial=True)
+            text = _cut_short(turn, message_id, parts)
             # What a human stopped stays said; what was cut off otherwise is asked for again.
             if isinstance(error, asyncio.CancelledError) and not turn.goes_on():
                 await conversation.keep(assistant(text), partial=True)
@@ -179,3 +184,9 @@ async def _stream(
     if message_id:
         turn.tell(events.TextMessageEnd, message_id=message_id, full_content=reply.text)
     return reply
+
+
+def _cut_short(turn: Turn, message_id: str, parts: list[str]) -> str:
+    text = "".join(parts)
+    turn.tell(events.TextMessageEnd, message_id=message_id, full_content=text, partial=True)
+    return text

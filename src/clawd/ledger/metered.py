@@ -14,7 +14,7 @@ import msgspec
 from clawd.errors import TimedOut
 from clawd.ledger.account import Account
 from clawd.ledger.ledger import Hold, Ledger, Source, tokens_sent
-from clawd.llm.port import ChatModel, ChatRequest, Reply, TextDelta
+from clawd.llm.port import ChatModel, ChatRequest, Item, Reply, Restarted
 from clawd.llm.prices import Price
 from clawd.llm.tokens import estimate
 from clawd.messages import Usage
@@ -42,7 +42,7 @@ class Metered:
         self._prices = prices
         self._free = free
 
-    async def stream(self, request: ChatRequest) -> AsyncIterator[TextDelta | Reply]:
+    async def stream(self, request: ChatRequest) -> AsyncIterator[Item]:
         """See ``ChatModel``; raises ``GuardRefused`` before the call when a budget is spent."""
         price = self._prices.get(request.model)
         source = Source(self._template, request.model, price, self._free)
@@ -54,13 +54,16 @@ class Metered:
         settled = False
         try:
             # A model's stream is a generator: it closes the connection when it is closed.
-            stream = cast("AsyncGenerator[TextDelta | Reply]", self._model.stream(request))
+            stream = cast("AsyncGenerator[Item]", self._model.stream(request))
             async with aclosing(stream) as items:
                 async for item in items:
                     if isinstance(item, Reply):
                         settled = True
                         item = _with(item, broken)
                         self._ledger.settle(hold, item.usage)
+                    elif isinstance(item, Restarted):
+                        # The attempt that said it has told of itself.
+                        said.clear()
                     else:
                         said.append(item.text)
                     yield item

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 import msgspec
 
 from clawd.errors import ClawdError, ContextOverflow, ProviderBusy, ProviderError, TimedOut
-from clawd.llm.port import ChatModel, ChatRequest, Reply, TextDelta
+from clawd.llm.port import ChatModel, ChatRequest, Item
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Failover:
         self._model = model
         self._told = told
 
-    async def stream(self, request: ChatRequest) -> AsyncIterator[TextDelta | Reply]:
+    async def stream(self, request: ChatRequest) -> AsyncIterator[Item]:
         """See ``ChatModel``; when both fail, the error names both."""
         spoken = False
         try:

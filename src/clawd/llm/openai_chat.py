@@ -24,7 +24,7 @@ from clawd.llm.connections import OPENAI, addressed
 from clawd.llm.endpoint import Endpoint
 from clawd.llm.faults import Fault
 from clawd.llm.patience import Patience, Slots
-from clawd.llm.port import ChatRequest, Reply, TextDelta
+from clawd.llm.port import ChatRequest, Item, Reply, Restarted, TextDelta
 from clawd.llm.prices import Prices, usage_of
 from clawd.llm.reading import Reading
 from clawd.llm.wire import EventLines, decode, encode
@@ -79,11 +79,11 @@ class OpenAIChat:
         limits = httpx2.Timeout(None, connect=self._patience.connect)
         self._extensions = {"timeout": limits.as_dict()}
 
-    async def stream(self, request: ChatRequest) -> AsyncIterator[TextDelta | Reply]:
+    async def stream(self, request: ChatRequest) -> AsyncIterator[Item]:
         """Text as it comes, and the reply last; tried again as `docs/models.md` says.
 
         After a fault in the middle, the text of the next attempt is held back as long as it
-        repeats what was given; when it says something else, the fault is raised.
+        repeats what was given; when it says something else, the answer begins anew.
         """
         if not self._key_is_valid:
             text = f"the API key for {self._endpoint.host} has characters that no key may have"
@@ -104,9 +104,10 @@ class OpenAIChat:
                         self._attempt(request.model, body, answer, deadline)
                     ) as texts:
                         async for text in texts:
-                            if new := spoken.say(text):
-                                yield TextDelta(new)
-                    spoken.end()
+                            for item in spoken.say(text):
+                                yield item
+                    for item in spoken.end():
+                        yield item
                     break
                 except Fault as fault:
                     pause = fault.wait or self._patience.pause(attempt)
@@ -118,7 +119,6 @@ class OpenAIChat:
                     if attempt >= fault.attempts or clock() + pause >= deadline:
                         raise fault.error from None
                     _log.info("%s: attempt %d: %s", request.session, attempt, fault.error.code)
-                    spoken.fault = fault
                     if fault.wait is None:
                         await asyncio.sleep(pause)
                 finally:
@@ -296,34 +296,35 @@ class _Spoken:
     """Lets text through once over several attempts."""
 
     def __init__(self) -> None:
-        self.fault: Fault | None = None
-        self._said: list[str] = []
-        self._expected = ""
+        self._said = ""
+        self._parts: list[str] = []
+        self._repeated = 0
+        self._repeating = False
 
     def begin(self) -> None:
-        """Another attempt: it has to repeat what was said."""
-        self._expected = "".join(self._said)
+        """Another attempt: as long as it repeats what was said, nothing of it is new."""
+        self._said += "".join(self._parts)
+        self._parts = []
+        self._repeated = 0
+        self._repeating = bool(self._said)
 
-    def say(self, text: str) -> str:
-        """What of this text is new; raises the last fault when it contradicts what was said."""
-        if self._expected:
-            if self._expected.startswith(text):
-                self._expected = self._expected[len(text) :]
-                return ""
-            if not text.startswith(self._expected):
-                raise self._contradiction()
-            text = text[len(self._expected) :]
-            self._expected = ""
-        self._said.append(text)
-        return text
+    def say(self, text: str) -> list[Item]:
+        """What of this text is new, or all of the attempt once it says something else."""
+        if not self._repeating:
+            self._parts.append(text)
+            return [TextDelta(text)] if text else []
+        left = len(self._said) - self._repeated
+        if not self._said.startswith(text[:left], self._repeated):
+            return self._anew(text)
+        self._repeated += min(len(text), left)
+        self._repeating = self._repeated < len(self._said)
+        return [] if len(text) <= left else self.say(text[left:])
 
-    def end(self) -> None:
+    def end(self) -> list[Item]:
         """The attempt has ended well; an answer shorter than what was said is another answer."""
-        if self._expected:
-            raise self._contradiction()
+        return self._anew("") if self._repeating else []
 
-    def _contradiction(self) -> Fault:
-        error = (
-            self.fault.error if self.fault is not None else ProviderError("provider_cut", "cut off")
-        )
-        return Fault(error)
+    def _anew(self, text: str) -> list[Item]:
+        whole = self._said[: self._repeated] + text
+        self._said, self._parts, self._repeating = "", [whole], False
+        return [Restarted(), TextDelta(whole)] if whole else [Restarted()]

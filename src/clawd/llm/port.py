@@ -37,6 +37,10 @@ class TextDelta(msgspec.Struct, frozen=True):
     text: str
 
 
+class Restarted(msgspec.Struct, frozen=True):
+    """The answer was cut off, and another begins: the text before this item is no part of it."""
+
+
 class Reply(msgspec.Struct, frozen=True):
     """A whole answer: never made from a stream that did not say how it ended."""
 
@@ -46,11 +50,17 @@ class Reply(msgspec.Struct, frozen=True):
     usage: Usage = Usage()
 
 
+Item = TextDelta | Restarted | Reply
+"""What a model's stream brings."""
+
+
 class ChatModel(Protocol):
     """A model behind an endpoint."""
 
-    def stream(self, request: ChatRequest) -> AsyncIterator[TextDelta | Reply]:
+    def stream(self, request: ChatRequest) -> AsyncIterator[Item]:
         """Text as it comes, then exactly one ``Reply`` as the last item.
+
+        The text since the last ``Restarted`` is that of the reply.
 
         Raises ``ProviderError``, ``ProviderBusy``, ``ContextOverflow`` or ``TimedOut``. Closing
         or cancelling the iterator closes the HTTP response at once.

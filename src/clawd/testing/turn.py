@@ -14,10 +14,10 @@ from typing import Any
 
 from clawd.agent.history import unanswered
 from clawd.agent.tool import fitting
-from clawd.llm.port import ChatRequest, Reply, TextDelta
+from clawd.llm.port import ChatRequest, Item, Reply, TextDelta
 from clawd.messages import ChatMessage, ToolCall, user
 
-Said = Reply | Exception | list[TextDelta | Reply | Exception]
+Said = Reply | Exception | list[Item | Exception]
 
 
 class SaidModel:
@@ -27,7 +27,7 @@ class SaidModel:
         self._script = list(script)
         self.requests: list[ChatRequest] = []
 
-    async def stream(self, request: ChatRequest) -> AsyncIterator[TextDelta | Reply]:
+    async def stream(self, request: ChatRequest) -> AsyncIterator[Item]:
         """Play the next step of the script."""
         self.requests.append(request)
         said = self._script.pop(0)
