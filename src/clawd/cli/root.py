@@ -37,6 +37,7 @@ COMMANDS: Lazy = {
     "config": (_AT + "config:config", "Check and show the configuration."),
     "providers": (_AT + "providers:providers", "List, test, confirm and detect model providers."),
     "keys": (_AT + "keys:keys", "Make keys for content that is sealed at rest."),
+    "memory": (_AT + "memory:memory", "Search what a session has noted."),
     "tools": (_AT + "tools:tools", "List, show and call a session's tools."),
     "skills": (_AT + "skills:skills", "List and show the skills of a session."),
     "mcp": (_AT + "mcp:mcp", "List, show, approve and restart MCP servers."),

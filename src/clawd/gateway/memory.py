@@ -30,8 +30,8 @@ class MemoryRoutes:
         return [
             Route(at, self.find, methods=["GET"]),
             Route(f"{at}/reindex", self.reindex, methods=["POST"]),
-            Route(f"{at}/{{note}}", self.show, methods=["GET"]),
-            Route(f"{at}/{{note}}", self.forget, methods=["DELETE"]),
+            Route(f"{at}/{{note:path}}", self.show, methods=["GET"]),
+            Route(f"{at}/{{note:path}}", self.forget, methods=["DELETE"]),
         ]
 
     async def find(self, request: Request) -> Response:

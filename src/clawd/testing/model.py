@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any
 
 from clawd.testing.answer import Answer
+from clawd.testing.embeddings import Embeddings
 from clawd.testing.faults import (
     cut,
     cut_in_arguments,
@@ -106,6 +107,8 @@ class ScriptedModel:
         remember: bool = True,
     ) -> None:
         self.requests: list[Recorded] = []
+        self.embeddings = Embeddings()
+        """What is answered to requests for vectors."""
         self.most_at_once: Counter[str] = Counter()
         self.at_once: Counter[str] = Counter()
         self.connections = 0
@@ -219,6 +222,11 @@ class ScriptedModel:
         self, path: str, headers: dict[str, str], body: dict[str, Any], writer: asyncio.StreamWriter
     ) -> None:
         answer = Answer(body, writer)
+        if path.endswith("/embeddings"):
+            status, said = self.embeddings.answer(body)
+            answer.whole(status, said, {})
+            await self._change()
+            return
         if not path.endswith("/chat/completions"):
             names = sorted({*self._scripts, *self._rules} or {"scripted"})
             listed = [{"id": name, "object": "model"} for name in names]

@@ -14,6 +14,7 @@ from clawd.cli.chat.desk import Desk, Handler, said
 from clawd.cli.chat.lines import OPEN_STATES, Line, message_line, task_line
 from clawd.cli.clean import clean, one_line
 from clawd.cli.client import JSON
+from clawd.cli.commands.memory import note_lines
 from clawd.cli.commands.trace import head as trace_head
 from clawd.cli.commands.usage import limit_line
 from clawd.cli.nearest import naming_the_nearest, quoted
@@ -192,8 +193,16 @@ def cost(desk: Desk, argument: str) -> list[Line]:
 
 
 def memory(desk: Desk, argument: str) -> list[Line]:
-    """What the session remembers: its MEMORY.md."""
-    return _file(desk, "MEMORY")
+    """What the session remembers: its MEMORY.md, or the notes that answer some words."""
+    path = f"{desk.path}/memory"
+    if not argument.strip():
+        found = desk.client.get(path, {"limit": 1})
+        some = bool(found["items"])
+        told = "/memory WORDS searches the notes; clawd memory list shows them"
+        return [*_file(desk, "MEMORY"), *([said(told, "dim")] if some else [])]
+    found = desk.client.get(path, {"query": argument.strip(), "limit": 8})
+    lines = [tuple(line) for item in found["items"] for line in note_lines(item)]
+    return lines or [said("no note answers that; /memory alone shows MEMORY.md")]
 
 
 def identity(desk: Desk, argument: str) -> list[Line]:
@@ -290,7 +299,7 @@ COMMANDS: dict[str, tuple[str, str, Handler | None]] = {
     "tools": ("", "the session's tools", tools),
     "context": ("", "how full the window is", context),
     "cost": ("", "what this session used", cost),
-    "memory": ("", "the session's MEMORY.md", memory),
+    "memory": ("[WORDS]", "the session's MEMORY.md, or its notes with words", memory),
     "identity": ("[FILE]", "IDENTITY, SOUL, USER or MEMORY", identity),
     "compact": ("", "summarise older history now", compact),
     "pause": ("[all]", "stop this session, or all, until /resume", pause),
