@@ -127,7 +127,12 @@ async def test_hostile_paths_through_the_daemon(start: Start, model: ScriptedMod
     daemon = await start("a", "b")
     traps(daemon.home)
     outside = daemon.home.parent / "outside"
-    for name, target in {"out": str(outside), "up": "..", "etc": "/etc", "proc": "/proc/self"}.items():
+    for name, target in {
+        "out": str(outside),
+        "up": "..",
+        "etc": "/etc",
+        "proc": "/proc/self",
+    }.items():
         (workspace(daemon) / name).symlink_to(target)
     before = state_of(daemon.home.parent)
     more = ["out/x", "out/precious.txt", "up/b/SOUL.md", "../b/SOUL.md", "proc/environ", "etc/x"]
