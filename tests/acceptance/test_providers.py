@@ -40,7 +40,7 @@ async def test_an_answer_that_was_cut_off_and_comes_back_different(
     assert not whole.get("partial")
     assert "answer_restarted" in [e["code"] for e in daemon.named("notice")]
     told = (await daemon.get("/api/sessions/a/transcript"))["items"]
-    assert [line.get("content") for line in told] == ["hello", "Another answer."]
+    assert [line["message"]["content"] for line in told] == ["hello", "Another answer."]
     assert await daemon.say("a", "and then?") == "ok"
     sent = model.requests[-1].messages
     assert [m["content"] for m in sent if m["role"] == "assistant"] == ["Another answer."]

@@ -98,7 +98,7 @@ class Session:
         async for item in self.model.stream(ChatRequest("offline", tuple(self.history), tools)):
             if isinstance(item, TextDelta):
                 self.deltas.append(item.text)
-            else:
+            elif isinstance(item, Reply):
                 return item
         raise AssertionError("no reply")
 

@@ -184,10 +184,7 @@ async def test_bounds_calls_at_once(server: ScriptedModel, talk: Conversation) -
     model = talk.model(max_concurrency=2)
 
     async def ask() -> str:
-        text = ""
-        async for item in model.stream(talk.request()):
-            text = item.text
-        return text
+        return (await talk.ask(model=model)).reply.text
 
     async with asyncio.TaskGroup() as group:
         asked = [group.create_task(ask()) for _ in range(5)]
