@@ -25,12 +25,13 @@ def bench(workspace: Path, *, marked: bool = False, **tools: Any) -> Workbench:
     "path",
     [
         "MEMORY.md", "memory.md", "./x/../MEMORY.md", "MEMORY.md/", "link.md", "folder/../SOUL.md",
-        "Identity.MD", "inside/USER.md",
+        "Identity.MD", "inside/USER.md", "USER.md",
     ],
 )  # fmt: skip
 def test_every_way_to_an_identity_file_is_one(path: str, tmp_path: Path) -> None:
     """Other cases, detours and links are the same file."""
     (tmp_path / "MEMORY.md").write_text("")
+    (tmp_path / "USER.md").symlink_to("elsewhere.txt")
     (tmp_path / "link.md").symlink_to("MEMORY.md")
     (tmp_path / "inside").symlink_to(".")
     for tool in ("write_file", "edit_file", "delete_file"):

@@ -10,6 +10,7 @@ from clawd.agent.workbench import Workbench
 from clawd.config.patterns import COMMANDS, read
 from clawd.config.session import IdentityFile
 from clawd.messages import JSON
+from clawd.storage.workspace import identity_file
 
 Power = Literal["create_session", "identity", "exec_network"]
 
@@ -57,9 +58,11 @@ def power_of(bench: Workbench, tool: str, given: JSON) -> Power | None:
 
 
 def is_identity(bench: Workbench, path: str) -> bool:
-    """Whether a path, links followed, comes to one of the session's identity files."""
+    """Whether a path names an identity file of the session, or links lead from it to one."""
     if "\0" in path:
         return False
+    if identity_file(path, bench.workspace):
+        return True
     real = os.path.realpath(os.path.join(bench.workspace, path))
     folder, name = os.path.split(real)
     return name.casefold() in _IDENTITY and folder == os.path.realpath(bench.workspace)

@@ -90,6 +90,9 @@ def show(out: Output, status: JSON) -> None:
     if status.get("offline"):
         parts.append((" · offline model", "yellow"))
     out.line(*parts)
+    if waiting := status.get("approvals"):
+        things = "1 thing waits" if waiting == 1 else f"{waiting} things wait"
+        out.line(("  waits: ", "yellow"), f"{things} for your word; clawd approvals list")
     paused = status.get("paused") or {}
     if paused.get("all"):
         out.line(("  paused: ", "yellow"), "every session; clawd resume goes on")
