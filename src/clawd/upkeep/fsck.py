@@ -12,6 +12,7 @@ from clawd.errors import NotFound, Refused
 from clawd.storage.files import HomeLock, lock_holder
 from clawd.upkeep import logs
 from clawd.upkeep.findings import FileReport, Finding, Report
+from clawd.upkeep.indexes import indexes
 from clawd.upkeep.places import Home, is_kept, survey
 from clawd.upkeep.references import cross_check
 from clawd.upkeep.sums import sums_of
@@ -50,6 +51,7 @@ def verify(
         report.files = [file for file, _ in looked]
         report.files += _workspaces(found)
         report.files += _state_files(state)
+        report.files += indexes(state, live=report.daemon != 0, repair=repair)
         report.files += _others(found)
     return report
 

@@ -10,6 +10,7 @@ from clawd.cli.checks.check import Check
 from clawd.cli.checks.commands import commands
 from clawd.cli.checks.daemon import daemon
 from clawd.cli.checks.machine import machine
+from clawd.cli.checks.memory import memory
 from clawd.cli.checks.providers import providers
 from clawd.cli.client import Client
 from clawd.config.loader import load
@@ -27,4 +28,5 @@ def run_checks(client: Client, *, fix: bool) -> Iterator[Check]:
     if checked.config is not None:
         yield from providers(checked.config)
         yield from commands(checked.config)
+        yield from memory(checked.config)
     yield from daemon(client, fix)

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from clawd.errors import Refused, StorageError
 from clawd.tools.memory.codes import Codes
@@ -335,16 +336,18 @@ def _empty(database: sqlite3.Connection) -> None:
         database.execute(f"DROP TABLE IF EXISTS {name}")
 
 
-def sound(path: Path) -> str:
-    """What is wrong with an index (blocking), "" when nothing is; changes nothing."""
+def sound(path: Path, *, copied: bool = False) -> str:
+    """What is wrong with an index that nobody uses (blocking), "" when nothing is.
+
+    Changes nothing, unless it is a copy that was ``copied`` with its log.
+    """
+    how = "mode=rw" if copied else "immutable=1"
     try:
-        database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1.0)
+        database = sqlite3.connect(f"file:{quote(str(path))}?{how}", uri=True, timeout=1.0)
         try:
             said = database.execute("PRAGMA quick_check(1)").fetchone()[0]
         finally:
             database.close()
-    except sqlite3.OperationalError as failure:
-        return "" if "locked" in str(failure) else str(failure)
     except sqlite3.DatabaseError as failure:
         return str(failure)
     return "" if said == "ok" else str(said)
