@@ -55,7 +55,7 @@ class SkillRoutes:
                 f"the session has no skill {name[:80]!a}",
                 hint=f"did you mean {near}?" if near else "clawd skills list shows them",
             )
-        text, files = await asyncio.to_thread(lambda: (skill.read(), list(skill.files())))
+        text, files = await asyncio.to_thread(lambda: (skill.body(), list(skill.files())))
         header = skill.header
         more = {
             "license": header.license,

@@ -36,7 +36,7 @@ class Scheduled(Protocol):
 
     @property
     def state(self) -> str:
-        """``done`` when it will not run again."""
+        """``active``, ``running``, ``paused`` or ``done``."""
         ...
 
 
@@ -136,7 +136,7 @@ class CuriosityTools:
                 "this session has no schedules",
                 hint="work on it now, or ask your human to turn tools.schedule on",
             )
-        if goal.schedule and await self._waits(self._scheduler, goal.schedule):
+        if await self._waits(self._scheduler, goal.schedule):
             raise Refused(
                 "objective_scheduled",
                 f"{goal.id} has the schedule {goal.schedule}",
@@ -170,6 +170,8 @@ class CuriosityTools:
         said = f"{goal.id} is done."
         if result and not kept:
             said += " The result is not in CURIOSITY.md, for this turn has read text from outside."
+        if self._scheduler is not None and await self._waits(self._scheduler, goal.schedule):
+            said += f" {goal.schedule} will still run: delete it with schedule_delete."
         return Answer(said, {"objective_id": goal.id})
 
     async def _goal(self, goal_id: str) -> Goal:
@@ -186,8 +188,11 @@ class CuriosityTools:
         return goal
 
     async def _waits(self, scheduler: Scheduler, schedule_id: str) -> bool:
+        """Whether a schedule has yet to run; one that runs now has not."""
+        if not schedule_id:
+            return False
         there = await scheduler.all(self._bench.session)
-        return any(s.id == schedule_id and s.state != "done" for _, s in there)
+        return any(s.id == schedule_id and s.state in ("active", "paused") for _, s in there)
 
     def _lineage(self) -> Lineage:
         lineage = self._bench.lineage

@@ -65,7 +65,7 @@ def read_header(head: str, folder: str) -> Header:
             fields = _fields(quoted, loose)
         except BrokenHeader:
             raise first from None
-        loose.append(f"not YAML without quotes around a value with a colon ({first})")
+        loose.append("a value with a colon has no quotes")
     description = _text(fields, "description").strip()
     if not description:
         raise BrokenHeader("description is missing, or is no text")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -64,6 +64,15 @@ class Skill:
             f"the skill {self.name} has no file {file[:200]!a}",
             hint=f"did you mean {near}?" if near else f"files: {', '.join(files[:20]) or 'none'}",
         )
+
+    def body(self) -> Text:
+        """The instructions, without the head (blocking)."""
+        found = self.read()
+        try:
+            return replace(found, text=split(found.text)[1])
+        except BrokenHeader:
+            # Saved anew since it was found: whatever it is now, it is shown as it stands.
+            return found
 
     def marked(self, file: str = "") -> bool:
         """Whether a file was written by a turn that had read text from outside (blocking)."""

@@ -8,7 +8,6 @@ from clawd.agent.tool import Answer, tool
 from clawd.agent.workbench import Workbench
 from clawd.errors import NotFound
 from clawd.nearest import nearest
-from clawd.tools.skills.header import BrokenHeader, split
 from clawd.tools.skills.offer import Offer
 from clawd.tools.skills.skill import FILE_BYTES, Skill
 
@@ -46,7 +45,7 @@ class SkillTools:
         said = f"The skill {skill.name} is in the folder {folder}"
         said += "." if own else ", which can be read and not changed."
         if skill.header.compatibility:
-            said += f" It needs: {' '.join(skill.header.compatibility.split())}."
+            said += f" Compatibility: {' '.join(skill.header.compatibility.split())}."
         if files := list(skill.files()):
             said += f" Its files, for skill_open with file: {', '.join(files)}."
             said += self._running(skill, folder)
@@ -77,12 +76,5 @@ class SkillTools:
 def _read(skill: Skill, file: str) -> tuple[str, bool, bool]:
     """The text, whether it was cut, and whether it came from outside (blocking)."""
     marked = skill.untrusted or skill.marked(file)
-    found = skill.read(file)
-    text = found.text
-    if not file:
-        try:
-            _, text = split(text)
-        except BrokenHeader:
-            # Saved anew since it was found: whatever it is now, it is shown as it stands.
-            text = found.text
-    return text, found.cut, marked or skill.marked(file)
+    found = skill.read(file) if file else skill.body()
+    return found.text, found.cut, marked or skill.marked(file)
