@@ -17,6 +17,7 @@ from clawd.cli.home import home_folder
 from clawd.cli.invocation import Invocation, command, pass_invocation
 from clawd.cli.launch import start, stop
 from clawd.cli.nearest import quoted
+from clawd.cli.shipped import example_workspaces
 from clawd.config.examples import examples_root
 from clawd.environment import child_environment
 from clawd.errors import ClawdError, Invalid
@@ -129,14 +130,13 @@ def write_home(home: Path, chosen: Offer) -> list[Path]:
         text = with_first_template(text, chosen.id, chosen.template())
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     written = [_write(home / "config.json", text)]
-    for example in sorted((examples / "workspaces").iterdir()):
-        files = sorted(example.glob("*.md"))
-        workspace = home / "workspaces" / example.name
-        if not files or workspace.exists():
+    for session, files in sorted(example_workspaces(examples).items()):
+        workspace = home / "workspaces" / session
+        if workspace.exists():
             continue
         workspace.mkdir(mode=0o700, parents=True)
-        for file in files:
-            _write(workspace / file.name, file.read_text(encoding="utf-8"))
+        for name, content in files.items():
+            _write(workspace / name, content)
         written.append(workspace)
     schema = _schema()
     if schema and not (home / "config.schema.json").exists():
