@@ -25,7 +25,7 @@ def bench(workspace: Path, *, marked: bool = False, **tools: Any) -> Workbench:
     "path",
     [
         "MEMORY.md", "memory.md", "./x/../MEMORY.md", "MEMORY.md/", "link.md", "folder/../SOUL.md",
-        "Identity.MD", "inside/USER.md", "USER.md",
+        "Identity.MD", "inside/SOUL.md", "USER.md",
     ],
 )  # fmt: skip
 def test_every_way_to_an_identity_file_is_one(path: str, tmp_path: Path) -> None:
