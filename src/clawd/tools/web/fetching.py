@@ -24,7 +24,7 @@ SHOWN = 20_000
 MOST_SHOWN = 100_000
 
 _ACCEPT = "text/html, application/xhtml+xml, text/markdown, text/plain, application/json, */*;q=0.5"
-_AT_ONCE = 32 * 1024
+_AT_ONCE = 4 * 1024
 """A larger body is turned into text in a thread: the loop waits for nobody's page."""
 
 
