@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 TYPED = [name for name in HOSTILE if "\0" not in name and not name.startswith("-")]
 """What a shell can pass on as an argument that is no option."""
+NO_TEXT = os.fsdecode(b"x\xff")
+"""Bytes that are no UTF-8, as Python gets them from a shell."""
 
 
 @pytest.fixture
@@ -43,11 +45,17 @@ def everything(root: Path) -> set[tuple[str, int]]:
 def test_with_a_daemon(shared: Home, capfd: pytest.CaptureFixture[str]) -> None:
     """Creating, showing, writing, delegating, logs, history: none takes such an id."""
     before = everything(shared.path.parent)
-    for name in TYPED:
+    for name in [*TYPED, NO_TEXT]:
         for words in (
-            ("sessions", "create", name),
+            ("sessions", "create", name, "-t", "offline"),
             ("sessions", "show", name),
             ("sessions", "rm", name, "--yes"),
+            ("sessions", "transcript", name),
+            ("messages", "show", name),
+            ("messages", "list", "-s", name),
+            ("tasks", "show", name),
+            ("tasks", "cancel", name),
+            ("trace", name),
             ("send", name, "x"),
             ("send", "coder", "x", "--from", name),
             ("tasks", "delegate", name, "x"),
@@ -56,15 +64,37 @@ def test_with_a_daemon(shared: Home, capfd: pytest.CaptureFixture[str]) -> None:
         ):
             if name.lower() == "boss" and words[1] == "create":
                 continue  # Here it is as good as any.
-            if name == "" and words[0] in ("send", "logs") and words[-1] == name:
+            if name == "" and words[0] in ("send", "logs", "messages") and words[-1] == name:
                 continue  # Nothing given is the operator, or the daemon.
             code = main(["--home", str(shared.path), *words])
             told = capfd.readouterr()
             assert code in (1, 2, 5), (words, told)
             assert "clawd: " in told.err or "Error: " in told.err, words
             assert "unexpected" not in told.err, (words, told)
+            assert "/api/" not in told.err, (words, told)
+            assert words[1] != "create" or "provider" not in told.err, (words, told)
             assert "\x1b" not in told.err + told.out
     assert everything(shared.path.parent) == before
+    # The same words with a name that is one: what is refused above is refused for its name.
+    assert main(["--home", str(shared.path), "sessions", "create", "sound", "-t", "offline"]) == 0
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("name", ["../x", "a/../b", "..", "/"])
+def test_a_way_to_somewhere_else_is_no_session(
+    shared: Home, capfd: pytest.CaptureFixture[str], name: str
+) -> None:
+    """The error says so, in the words of any other name that nobody has."""
+    assert main(["--home", str(shared.path), "sessions", "show", name]) == 5
+    assert f"there is no session '{name}'" in capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("here")
+def test_an_id_that_is_no_text(shared: Home, capfd: pytest.CaptureFixture[str]) -> None:
+    """It is refused as what it is: bytes that mean nothing."""
+    for words in (("sessions", "show"), ("tasks", "cancel"), ("messages", "show"), ("trace",)):
+        assert main(["--home", str(shared.path), *words, NO_TEXT]) == 2
+        assert "is not UTF-8" in capfd.readouterr().err
 
 
 @pytest.mark.usefixtures("here")

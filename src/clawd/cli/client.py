@@ -65,7 +65,11 @@ class Client:
             for key, value in (query or {}).items()
             if value is not None
         }
-        return self.ask("GET", f"{path}?{urlencode(wanted)}" if wanted else path, timeout=timeout)
+        try:
+            query_text = f"?{urlencode(wanted)}" if wanted else ""
+        except UnicodeEncodeError as problem:
+            raise Invalid("invalid_text", f"{problem.object[:80]!a} is not UTF-8") from None
+        return self.ask("GET", f"{path}{query_text}", timeout=timeout)
 
     def post(self, path: str, body: JSON | None = None, *, timeout: float | None = None) -> JSON:
         """What ``POST path`` with this body answers."""

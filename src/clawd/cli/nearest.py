@@ -53,7 +53,7 @@ def session_named(client: Client, wanted: str | None) -> JSON:
     """The session of this id; without one ``default``, else the first that is enabled."""
     if wanted is not None:
         with naming_the_nearest(client, "/api/sessions", wanted):
-            return client.get(f"/api/sessions/{quoted(wanted)}")
+            return client.get(f"/api/sessions/{quoted(wanted, 'session')}")
     items: list[JSON] = client.get("/api/sessions").get("items", [])
     enabled = [item for item in items if item.get("status") != "disabled"]
     for item in enabled:
@@ -68,11 +68,24 @@ def session_named(client: Client, wanted: str | None) -> JSON:
     return enabled[0]
 
 
-def quoted(name: str) -> str:
-    """An id as one segment of a path, whatever characters somebody typed; ``Invalid`` for none."""
+def quoted(name: str, kind: str = "") -> str:
+    """An id as one segment of a path, whatever characters somebody typed; ``Invalid`` for none.
+
+    ``kind`` is what the id is of. ``NotFound`` for a name that no path may have in one segment.
+    """
     if not name:
         raise Invalid("empty_id", "the id is empty", hint="name one")
-    return quote(name, safe="")
+    try:
+        segment = quote(name, safe="")
+    except UnicodeEncodeError:
+        raise Invalid(
+            "invalid_id",
+            f"the id {name[:80]!a} is not UTF-8",
+            hint="type it, or copy it from a list",
+        ) from None
+    if "/" in name or name in (".", ".."):
+        raise NotFound("not_found", f"there is no {kind or 'such id:'} {name[:80]!a}")
+    return segment
 
 
 def session_ids(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:

@@ -99,7 +99,7 @@ def answer(
     An interruption and the time ``limit`` (seconds) cancel the turn; ``max_cost`` (USD) is the
     purse of all that the prompt leads to.
     """
-    path = f"/api/sessions/{quoted(session)}"
+    path = f"/api/sessions/{quoted(session, 'session')}"
     budget = {} if max_cost is None else {"budget": {"maxCost": max_cost}}
     turn = client.post(f"{path}/prompt", {"text": text, "new": new, **budget})
     got = Answer(session)

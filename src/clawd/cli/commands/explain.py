@@ -8,6 +8,7 @@ import click
 
 from clawd.cli.invocation import Invocation, command, pass_invocation
 from clawd.cli.nearest import naming_the_nearest, session_ids
+from clawd.errors import Invalid
 
 NEAR = 0.8
 """From this part of a limit on it is worth a line."""
@@ -23,6 +24,9 @@ def explain(invocation: Invocation, a: str, b: str) -> None:
     A or B may be operator, which is you.
     """
     sessions, out = "/api/sessions", invocation.out
+    for name in (a, b):
+        if not name:
+            raise Invalid("empty_id", "the id is empty", hint="name two sessions")
     with naming_the_nearest(invocation.client, sessions, a, (sessions, a), (sessions, b)):
         found = invocation.client.get("/api/explain", {"from": a, "to": b})
     if out.as_json:

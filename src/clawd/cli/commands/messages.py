@@ -113,7 +113,7 @@ def list_(
 def show(invocation: Invocation, message: str) -> None:
     """One message, whole."""
     with naming_the_nearest(invocation.client, f"{_AT}?session=*", message):
-        found = invocation.client.get(f"{_AT}/{quoted(message)}")
+        found = invocation.client.get(f"{_AT}/{quoted(message, 'message')}")
     out = invocation.out
     if out.as_json:
         out.document(found)

@@ -51,7 +51,7 @@ def test(invocation: Invocation, provider: str | None) -> None:
     for name in names:
         with naming_the_nearest(invocation.client, _AT, name):
             found = invocation.client.post(
-                f"{_AT}/{quoted(name)}/test", timeout=invocation.timeout or 60.0
+                f"{_AT}/{quoted(name, 'template')}/test", timeout=invocation.timeout or 60.0
             )
         results.append({**found, "id": name})
     out = invocation.out
@@ -84,7 +84,7 @@ def confirm(invocation: Invocation, provider: str) -> None:
         endpoint = known.get(provider, {}).get("endpoint")
         if endpoint is not None:
             invocation.confirm(f"Send the key of {provider} to {endpoint}?")
-        found = invocation.client.post(f"{_AT}/{quoted(provider)}/confirm")
+        found = invocation.client.post(f"{_AT}/{quoted(provider, 'template')}/confirm")
     if invocation.out.as_json:
         invocation.out.document(found)
     else:

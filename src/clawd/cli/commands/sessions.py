@@ -33,7 +33,7 @@ def ask(
     """One request about a session; an unknown id is answered with the nearest."""
     with naming_the_nearest(invocation.client, _AT, session):
         return invocation.client.ask(
-            method, f"{_AT}/{quoted(session)}{path}", body, timeout=timeout
+            method, f"{_AT}/{quoted(session, 'session')}{path}", body, timeout=timeout
         )
 
 

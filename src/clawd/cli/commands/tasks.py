@@ -27,7 +27,7 @@ _task = click.argument("task")
 def ask(invocation: Invocation, task: str, method: str, path: str = "", body: Any = None) -> JSON:
     """One request about a task; an unknown id is answered with the nearest."""
     with naming_the_nearest(invocation.client, _AT, task):
-        return invocation.client.ask(method, f"{_AT}/{quoted(task)}{path}", body)
+        return invocation.client.ask(method, f"{_AT}/{quoted(task, 'task')}{path}", body)
 
 
 @command("list", "clawd tasks list", "clawd tasks list --assigned-to coder --status failed")
@@ -226,7 +226,7 @@ def until_final(invocation: Invocation, task: str) -> int:
         step = min(left, _ONE_WAIT)
         with naming_the_nearest(invocation.client, _AT, task):
             found = invocation.client.get(
-                f"{_AT}/{quoted(task)}", {"wait": step}, timeout=step + 15
+                f"{_AT}/{quoted(task, 'task')}", {"wait": step}, timeout=step + 15
             )
         left -= step
         if found["status"] in FINAL:

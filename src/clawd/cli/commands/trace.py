@@ -30,7 +30,7 @@ def trace(invocation: Invocation, id: str | None, limit: int | None) -> None:
     if id is None:
         latest(invocation, limit or 20)
         return
-    found = invocation.client.get(f"{_AT}/{quoted(id)}", {"limit": limit or 5_000})
+    found = invocation.client.get(f"{_AT}/{quoted(id, 'trace')}", {"limit": limit or 5_000})
     if invocation.out.as_json:
         invocation.out.document(found)
     else:
