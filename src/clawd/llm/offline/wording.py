@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ _EXAMPLES = (
     'Use TOOL with {"parameter": "value"}',
 )
 _SHOWN = 500
+_VERBATIM = ("exec", "read_file", "edit_file", "list_dir", "find_files", "search_text")
 
 
 def help_text(names: Iterable[str]) -> str:
@@ -64,13 +66,22 @@ def report(tool: str, result: str) -> str:
         return f"{tool} did not work: {facts.get('message') or facts['error']}{hint}."
     details = "".join(_details(facts)) if isinstance(facts, Mapping) else ""
     if words:
-        return shortened(words, 4 * _SHOWN) + details
+        return _laid_out(tool, shortened(words, 4 * _SHOWN)) + details
     if facts is None or facts in ({}, []):
         return f"{tool} is done; it had nothing to say."
     return (
         details.lstrip("\n")
         or f"{tool} answered: {shortened(json.dumps(facts, ensure_ascii=False))}"
     )
+
+
+def _laid_out(tool: str, words: str) -> str:
+    """Lines of files and commands as they are; all else is Markdown, or one line."""
+    first, _, rest = words.partition("\n")
+    if not rest.strip() or not tool.startswith(_VERBATIM):
+        return words
+    fence = "`" * (2 + max(map(len, re.findall("`*", rest)), default=0)) + "`"
+    return f"{first}\n{fence}\n{rest.strip(chr(10))}\n{fence}"
 
 
 def _details(facts: Mapping[str, Any]) -> Iterable[str]:
@@ -82,6 +93,8 @@ def _details(facts: Mapping[str, Any]) -> Iterable[str]:
         for key in ("result", "error"):
             if task.get(key):
                 yield f"\n- {key} of {task.get('id')}: {shortened(str(task[key]))}"
+    for note in _objects(facts.get("notes")):
+        yield f'\n- {note.get("id")}: "{shortened(str(note.get("text")))}"'
     if "answer" in facts:
         yield f' It said: "{shortened(str(facts["answer"]))}"'
 
