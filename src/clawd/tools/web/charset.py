@@ -38,6 +38,11 @@ def decoded(body: bytes, content_type: str) -> str:
     else it is UTF-8 where that fits, and Windows-1252 where not.
     """
     text = _decoded(body, content_type).replace("\r\n", "\n").replace("\r", "\n")
+    return visible(text)
+
+
+def visible(text: str) -> str:
+    """The text without controls, marks that turn it around, and characters that nobody sees."""
     return _UNSEEN.sub("", text)
 
 

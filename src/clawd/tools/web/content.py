@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clawd.net.response import Head, Response
-from clawd.tools.web.charset import decoded
+from clawd.tools.web.charset import decoded, visible
 from clawd.tools.web.markdown import read_page
 from clawd.tools.web.writer import Page
 
@@ -45,7 +45,9 @@ def page_of(response: Response) -> Page:
     text = decoded(body, head.get("content-type"))
     kind = head.content_type
     if kind in _HTML or (not kind and text.lstrip()[:1] == "<"):
-        return read_page(text, head.url, LONGEST)
+        page = read_page(text, head.url, LONGEST)
+        # Once more: what is not to be seen may have been written as entities.
+        return Page(visible(page.title), visible(page.text), page.cut)
     return Page(text=text)
 
 

@@ -21,7 +21,7 @@ from clawd.net.fetch import Fetcher
 from clawd.net.response import Response
 from clawd.net.urls import parse
 from clawd.secrets import Redactor, Secret
-from clawd.tools.web.charset import decoded
+from clawd.tools.web.charset import decoded, visible
 from clawd.tools.web.engines import MOST, Found, ask, engine_of, read
 from clawd.tools.web.markdown import read_page
 
@@ -119,5 +119,5 @@ def _entry(number: int, found: Found) -> str:
 def _plain(text: str, limit: int) -> str:
     """Without the markup that services put around the words that were found."""
     text = decoded(text[: 4 * limit].encode(errors="replace"), "charset=utf-8")
-    line = " ".join(read_page(text, "", limit * 4).text.split())
+    line = " ".join(visible(read_page(text, "", limit * 4).text).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
