@@ -60,7 +60,7 @@ class Prompter:
         identity = await self.identity()
         return [
             *((name.lower(), text) for name, text in identity.prompt()),
-            *(("toolkits", text) for text in await self._listed(bench)),
+            *(("skills", text) for text in await self._listed(bench)),
             ("situation", self._situation(bench, [])),
         ]
 
