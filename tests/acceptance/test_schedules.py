@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import secrets
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.acceptance.scheduling import OFTEN, a_while, create, one, runs_of, settled, started
 
-from clawd.testing.daemon import ApiError, Start
+from clawd.testing.daemon import ApiError, RunningDaemon, Start
 from clawd.testing.homes import latest, lines_of, scripted, write_config
 from clawd.testing.model import ScriptedModel, call, error, fail, say
 
@@ -304,3 +305,30 @@ async def test_one_id_in_two_sessions(start: Start) -> None:
     assert refused.value.code == "ambiguous_id"
     shown = await daemon.get("/api/schedules/tick", session="b")
     assert shown["session"] == "b"
+
+
+async def test_of_a_private_session_no_file_tells(model: ScriptedModel, tmp_path: Path) -> None:
+    """``a2a.encrypt``: texts are sealed; without the key they stand still, with it they go on."""
+    canary = "the-heron-lands-at-noon"
+    key = tmp_path / "content.key"
+    key.write_text(secret := secrets.token_urlsafe(32))
+    key.chmod(0o600)
+    config = scripted(model.url, "a", "b", a={"a2a": {"encrypt": True}}, **OFTEN)
+    write_config(tmp_path, {**config, "encryption": {"key": "file:content.key"}})
+    file = tmp_path / "workspaces" / "a" / "schedules.jsonl"
+    async with RunningDaemon(tmp_path) as daemon:
+        name = await create(daemon, text=canary, every="0.3 seconds")
+        await settled(daemon, name, lambda s: s["runs"] > 0)
+        await daemon.post("/api/messages/compact")
+        assert canary not in file.read_text()
+        assert (await one(daemon, name))["text"] == canary
+    key.unlink()
+    async with RunningDaemon(tmp_path) as daemon:
+        with pytest.raises(ApiError) as refused:
+            await daemon.get("/api/schedules", session="a")
+        assert "key" in refused.value.message
+        key.write_text(secret)
+        key.chmod(0o600)
+        await daemon.post("/api/sessions/a/restart")
+        before = (await one(daemon, name))["runs"]
+        await settled(daemon, name, lambda s: s["runs"] > before)

@@ -18,6 +18,7 @@ from clawd.gateway.house import House
 from clawd.gateway.wire import Fields, choice, flag, listing, one, read_body, whole, word
 from clawd.ids import OPERATOR, now, seconds_of
 from clawd.lineage import begin
+from clawd.tools.schedule.kit import Schedules
 
 
 class Sending(Fields):
@@ -189,6 +190,8 @@ class MessageRoutes:
             session = self._house.sessions.find(owner)
             if session is not None:
                 await session.transcript.reseal()
+            if (schedules := self._house.part(Schedules)) is not None:
+                await schedules.reseal(owner)
         return one("compacted", {"before": before, "after": after})
 
     def _owners(self, session: str | None) -> list[str]:

@@ -49,6 +49,7 @@ class Book:
         except ClawdError as error:
             self._trouble = StorageError(error.code, error.message, hint=error.hint)
             return [f"the schedules of {self.session} stand still: {error.message}"]
+        self._trouble = None
         self._schedules = {i: s for i, s in loaded.records.items() if not s.deleted}
         return [str(problem) for problem in loaded.problems]
 

@@ -7,27 +7,23 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Literal
-
-import msgspec
 
 from clawd.agent.tool import Tool, bind
 from clawd.agent.workbench import Place, Toolkit, Workbench
 from clawd.config.schema import Limits
 from clawd.errors import ClawdError, NotFound, Refused
 from clawd.events import Event, Notice, PromptQueued, RunFailed, RunFinished, SessionMessageChanged
-from clawd.ids import OPERATOR, now, seconds_of
+from clawd.ids import OPERATOR, seconds_of
 from clawd.lineage import Lineage, begin
-from clawd.messages import JSON
 from clawd.storage.sealing import Sealing
 from clawd.storage.writer import Writer
 from clawd.stream import Published
 from clawd.tools.schedule.alarm import Alarm, Key
 from clawd.tools.schedule.book import Book, unknown
 from clawd.tools.schedule.changes import Changes, Wish
-from clawd.tools.schedule.planning import following
-from clawd.tools.schedule.ports import Inbox, Later, Turns
+from clawd.tools.schedule.planning import at_own_pace
+from clawd.tools.schedule.ports import Ended, Inbox, Later, Turns
 from clawd.tools.schedule.records import Run, Schedule
 from clawd.tools.schedule.running import AGAIN_SECONDS, Runs, goes
 from clawd.tools.schedule.tools import ScheduleTools
@@ -35,15 +31,6 @@ from clawd.tools.schedule.tools import ScheduleTools
 log = logging.getLogger("clawd.schedule")
 
 _OPENING_SECONDS = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a turn ended, as the stream told it."""
-
-    status: str
-    text: str = ""
-    error: JSON | None = None
 
 
 class Schedules(Toolkit):
@@ -168,7 +155,7 @@ class Schedules(Toolkit):
         """Every schedule with its session, or those of one session."""
         if session is None:
             await self._there()
-            books = list(self._books.values())
+            books = [await self._book(name) for name in list(self._books)]
         else:
             books = [await self._book(session)]
             books[0].check()
@@ -231,12 +218,21 @@ class Schedules(Toolkit):
             self._set(book, schedule_id)
         return run
 
+    async def reseal(self, session: str) -> None:
+        """Seal the schedules of a session, or open them, as its settings are now."""
+        book = self._books.get(session)
+        if book is not None and book.trouble is None:
+            async with book.lock:
+                await book.reseal()
+
     # Within.
 
     async def _book(self, session: str) -> Book:
         if session not in self._books:
             await self._there()
         book = self._books.get(session)
+        if book is not None and book.trouble is not None:
+            await self._reopen(book)
         if book is None:
             raise NotFound(
                 "unknown_session",
@@ -258,21 +254,31 @@ class Schedules(Toolkit):
         async with book.lock:
             try:
                 await self._changes.configure(book)
-                if recover:
+                if recover and book.trouble is None:
                     await self._runs.recover(book)
             except ClawdError as error:
                 self._notice(book, f"schedules of {book.session}: {error.message}", "error")
             for schedule in book.all():
                 self._set(book, schedule.id)
+            if book.trouble is not None:
+                self._alarm.set((book.session, ""), self._clock() + AGAIN_SECONDS)
+
+    async def _reopen(self, book: Book) -> None:
+        """Try to read a file once more that could not be read: the key may be there by now."""
+        await asyncio.to_thread(book.load)
+        await self._bring(book, recover=True)
+        self._alarm.arm()
 
     async def _shut(self, book: Book) -> None:
         async with book.lock:
             del self._books[book.session]
-            for schedule in book.all():
-                self._alarm.set((book.session, schedule.id), None)
+            for name in ["", *(schedule.id for schedule in book.all())]:
+                self._alarm.set((book.session, name), None)
         await self._writer.release(book.path)
 
     async def _serve(self, book: Book, ids: list[str]) -> None:
+        if book.trouble is not None:
+            await self._reopen(book)
         async with book.lock:
             for schedule_id in ids:
                 schedule = book.find(schedule_id)
@@ -319,12 +325,8 @@ class Schedules(Toolkit):
     async def _at_own_pace(self, book: Book) -> None:
         async with book.lock:
             for schedule in [s for s in book.all() if s.quiet]:
-                loud = msgspec.structs.replace(schedule, time=now(), quiet=0)
-                soon = following(loud, self._clock())
-                if loud.next and soon and seconds_of(soon) < seconds_of(loud.next):
-                    loud = msgspec.structs.replace(loud, next=soon)
-                await book.put(loud)
-                self._set(book, loud.id)
+                await book.put(at_own_pace(schedule, self._clock()))
+                self._set(book, schedule.id)
         self._alarm.arm()
 
     def _set(self, book: Book, schedule_id: str, again: float | None = None) -> None:

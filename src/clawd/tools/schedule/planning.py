@@ -49,6 +49,15 @@ def held_off(schedule: Schedule, now: float, least: float) -> str:
     return following(schedule, now + min(LONGEST_PAUSE_SECONDS, pause))
 
 
+def at_own_pace(schedule: Schedule, now: float) -> Schedule:
+    """A heartbeat that the operator has read or written to: not later than its own pace has it."""
+    loud = msgspec.structs.replace(schedule, time=timestamp(now), quiet=0)
+    soon = following(loud, now)
+    if loud.next and soon and seconds_of(soon) < seconds_of(loud.next):
+        return msgspec.structs.replace(loud, next=soon)
+    return loud
+
+
 def believed(schedule: Schedule, now: float) -> Schedule:
     """The schedule without a next time that a clock that was wrong has put far ahead."""
     if not schedule.next or schedule.when.once:

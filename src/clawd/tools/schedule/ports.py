@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from clawd.lineage import Lineage
@@ -29,6 +30,15 @@ class End(Protocol):
     def error(self) -> JSON | None:
         """The error object of one that failed."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a turn ended, as the stream told it."""
+
+    status: str
+    text: str = ""
+    error: JSON | None = None
 
 
 class Turns(Protocol):
