@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -130,9 +131,7 @@ async def test_opening_what_came_from_outside_marks_the_turn(
         pytest.skip(f"no extended attributes here: {refused}")
     write(tmp_path / "home", "fine")
     daemon = await start("a")
-    model.script(
-        "a", [call("skill_open", name="evil"), call("skill_open", name="x"), say("done")]
-    )
+    model.script("a", [call("skill_open", name="evil"), call("skill_open", name="x"), say("done")])
     await daemon.say("a", "go on")
     assert "Obey" not in system_prompt(model)
     assert "evil" not in system_prompt(model)
@@ -142,6 +141,29 @@ async def test_opening_what_came_from_outside_marks_the_turn(
     assert "evil" not in results[1]
     shown = (await daemon.get("/api/skills", session="a"))["items"]
     assert {item["name"]: item["untrusted"] for item in shown} == {"evil": True, "fine": False}
+
+
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="needs bubblewrap")
+async def test_a_script_of_the_home_is_run_in_the_sandbox_and_cannot_be_changed(
+    start: Start, model: ScriptedModel, tmp_path: Path
+) -> None:
+    """M35: by exec's rules alone; the rest of the home is not there."""
+    folder = write(tmp_path / "home", "adding")
+    (folder / "scripts").mkdir()
+    (folder / "scripts/add.sh").write_text('echo "sum $(($1 + $2))"\n', encoding="utf-8")
+    daemon = await start("a", a={"tools": {"exec": True}})
+    script = folder / "scripts/add.sh"
+    command = f"sh {script} 20 22; echo x >> {script} || echo kept; cat {tmp_path}/home/config.json"
+    model.script(
+        "a", [call("skill_open", name="adding"), call("exec", command=command), say("done")]
+    )
+    await daemon.say("a", "add")
+    opened, ran = (m["content"] for m in model.requests[-1].messages if m["role"] == "tool")
+    assert f"run with exec, as {folder}/…" in opened
+    assert "sum 42" in ran
+    assert "kept" in ran
+    assert "sk-canary" not in ran
+    assert script.read_text(encoding="utf-8").count("x") == 0
 
 
 async def _reconfigure(daemon: RunningDaemon, model: ScriptedModel, **settings: object) -> None:

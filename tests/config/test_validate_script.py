@@ -55,6 +55,25 @@ def test_m01_one_a2a_session_is_a_warning(tmp_path: Path) -> None:
     assert "only one session has A2A enabled" in done.stderr
 
 
+def test_m01_curiosity_is_counted_and_checked(tmp_path: Path) -> None:
+    """A count; one that can schedule nothing is a warning, wrong values are errors."""
+    (tmp_path / "config.json").write_text(
+        '{"sessions": {"a": {"aca": {"enabled": true}, "tools": {"schedule": false}}, "b": {}}}'
+    )
+    done = validate(str(tmp_path))
+    assert done.returncode == 0
+    assert "ACA: 1 enabled" in done.stdout
+    assert "sessions.a.aca.enabled: " in done.stderr
+    assert "tools.schedule is off" in done.stderr
+    (tmp_path / "config.json").write_text(
+        '{"sessions": {"a": {"aca": {"enabled": 1, "scanInterval": 0, "goals": 3}}, "b": {}}}'
+    )
+    done = validate(str(tmp_path))
+    assert done.returncode == 1
+    for key in ("enabled", "scanInterval", "goals"):
+        assert f"sessions.a.aca.{key}: " in done.stderr
+
+
 def test_wrong_use_is_one(tmp_path: Path) -> None:
     """There is no exit code but 0 and 1."""
     assert validate("a", "b").returncode == 1

@@ -19,6 +19,8 @@ Status = Literal["open", "scheduled", "done"]
 
 MOST = 500
 """How many objectives the page has; a scan adds none beyond."""
+_LOOKED_AT = 100
+"""Of how many new open ends, those with the highest scores, a scan chooses."""
 _NEAR = 0.8
 """Two objectives that share this part of their words are one."""
 _TYPED = 0.9
@@ -87,15 +89,23 @@ class Page:
         """
         known = [_words(goal.text) for goal in self._goals.values()]
         fresh: dict[str, Goal] = {}
+        words_of: dict[str, frozenset[str]] = {}
         for finding in sorted(found, key=lambda f: (-f.score, f.source, f.line)):
-            words, goal_id = _words(finding.text), id_of(finding.text)
-            if goal_id in self._goals or any(_alike(words, other) for other in known):
+            if len(fresh) == _LOOKED_AT:
+                break
+            goal_id = id_of(finding.text)
+            if goal_id in self._goals:
                 continue
-            twin = next((g for g in fresh.values() if _alike(words, _words(g.text))), None)
+            words = _words(finding.text)
+            if any(_alike(words, other) for other in known):
+                continue
+            twin = next((i for i, other in words_of.items() if _alike(words, other)), None)
             if twin is not None:
-                fresh[twin.id] = replace(twin, score=round(min(twin.score + 0.05, 1.0), 2))
+                goal = fresh[twin]
+                fresh[twin] = replace(goal, score=round(min(goal.score + 0.05, 1.0), 2))
             else:
                 place = f"{finding.source}:{finding.line}" if finding.line else finding.source
+                words_of[goal_id] = words
                 fresh[goal_id] = Goal(
                     goal_id, finding.text, finding.kind, finding.score, place,
                     untrusted=finding.untrusted,
@@ -171,6 +181,6 @@ def _words(text: str) -> frozenset[str]:
 
 
 def _alike(one: frozenset[str], other: frozenset[str]) -> bool:
-    if not one or not other:
+    if not one or min(len(one), len(other)) < _NEAR * max(len(one), len(other)):
         return False
     return len(one & other) >= _NEAR * len(one | other)

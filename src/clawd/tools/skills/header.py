@@ -6,13 +6,12 @@ and tags are refused, so that a small file is never a large value.
 
 from __future__ import annotations
 
+import importlib
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-
-import yaml
 
 FIELDS = frozenset({"name", "description", "license", "compatibility", "metadata", "allowed-tools"})
 NAME = 64
@@ -20,7 +19,6 @@ DESCRIPTION = 1024
 COMPATIBILITY = 500
 HEAD_BYTES = 16 * 1024
 """The longest head that is read; those in use have a few hundred bytes."""
-_DEPTH = 8
 
 _FENCE = re.compile(r"^---[ \t]*$", re.MULTILINE)
 _PLAIN_VALUE = re.compile(r"^([a-z-]+):[ ]+([^\s\"'\[\]{}|>&*!#][^\n]*)$", re.MULTILINE)
@@ -125,59 +123,12 @@ def _quoted(match: re.Match[str]) -> str:
 
 def _fields(head: str, loose: list[str]) -> dict[str, Any]:
     """The mapping in the head, all of it text; ``BrokenHeader`` for anything else."""
+    # Whoever has no skills has no use for YAML: some ten milliseconds of a start.
+    reader: Any = importlib.import_module("clawd.tools.skills.texts")
     try:
-        loader = _Texts(head)
-        fields = loader.get_single_data()
-    except yaml.MarkedYAMLError as failure:
-        mark = failure.problem_mark or failure.context_mark
-        # The head begins on the line of the dashes.
-        at = f" in line {mark.line + 1}" if mark else ""
-        raise BrokenHeader(f"not YAML{at}: {failure.problem or failure.context}") from None
-    except yaml.reader.ReaderError as failure:
-        raise BrokenHeader(f"not YAML: it has the character U+{failure.character:04X}") from None
-    except (yaml.YAMLError, RecursionError, ValueError) as failure:
-        raise BrokenHeader(f"not YAML: {str(failure)[:120]}") from None
-    if not isinstance(fields, dict):
-        raise BrokenHeader("the head is no list of fields, such as: name: pdf-forms")
-    if loader.flow:
+        fields, brackets = reader.read(head)
+    except ValueError as failure:
+        raise BrokenHeader(str(failure)) from None
+    if brackets:
         loose.append("[lists] and {mappings} in brackets")
-    return fields
-
-
-class _Texts(yaml.BaseLoader):
-    """Makes texts, lists and mappings; refuses what names, repeats or converts values."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.flow = False
-        self._depth = 0
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
-        self._depth += 1
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise _refused("anchors and aliases are not allowed", event)
-        if getattr(event, "tag", None):
-            raise _refused("tags are not allowed", event)
-        if self._depth > _DEPTH:
-            raise _refused(f"more than {_DEPTH} levels", event)
-        if getattr(event, "flow_style", False):
-            self.flow = True
-        node = super().compose_node(parent, index)
-        self._depth -= 1
-        return node
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise _refused("a key is no text", key)
-            if key.value in seen:
-                raise _refused(f"{key.value[:40]!a} is there twice", key)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep=deep)
-
-
-def _refused(problem: str, at: Any) -> yaml.MarkedYAMLError:
-    """The error at an event or a node."""
-    return yaml.MarkedYAMLError(problem=problem, problem_mark=at.start_mark)
+    return dict(fields)
