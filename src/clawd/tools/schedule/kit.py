@@ -265,7 +265,10 @@ class Schedules(Toolkit):
 
     async def _reopen(self, book: Book) -> None:
         """Try to read a file once more that could not be read: the key may be there by now."""
-        await asyncio.to_thread(book.load)
+        async with book.lock:
+            if book.trouble is None:
+                return  # somebody was faster, and may have changed it since
+            await asyncio.to_thread(book.load)
         await self._bring(book, recover=True)
         self._alarm.arm()
 
