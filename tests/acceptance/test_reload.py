@@ -27,6 +27,27 @@ async def broken(daemon: RunningDaemon, text: str | bytes) -> list[str]:
     return problems
 
 
+async def codes(daemon: RunningDaemon) -> set[str]:
+    """The codes of the notices that the status shows."""
+    return {notice["code"] for notice in (await daemon.get("/api/status"))["notices"]}
+
+
+async def test_one_typo_is_one_error_and_goes_when_it_is_mended(start: Start) -> None:
+    """R10: no error that follows from it; another typo takes its place; mended, none is left."""
+    daemon = await start("a", "b")
+    good = read_config(daemon)
+    text = (daemon.home / "config.json").read_text(encoding="utf-8")
+    typo = text.replace('"sessions":', '"sessions" "x",', 1)
+    (first,) = await broken(daemon, typo)
+    assert "expected ':' after the key" in first
+    (second,) = await broken(daemon, text.rstrip()[:-1])
+    shown = (await daemon.get("/api/status"))["notices"]
+    rejected = [n["text"] for n in shown if n["code"] == "config_rejected"]
+    assert [text.startswith(second) for text in rejected] == [True]
+    await reloaded(daemon, good)
+    assert "config_rejected" not in await codes(daemon)
+
+
 async def listed(daemon: RunningDaemon) -> dict[str, JSON]:
     """The sessions by id."""
     return {s["id"]: s for s in (await daemon.get("/api/sessions"))["items"]}
@@ -110,11 +131,13 @@ async def test_a_broken_edit_names_its_place_and_changes_nothing(
     assert any(place in problem for problem in problems), problems
     notices = [e["text"] for e in daemon.named("notice") if e["code"] == "config_rejected"]
     assert [n.removesuffix(" (the last good configuration goes on)") for n in notices] == problems
+    assert {"config_rejected"} <= await codes(daemon)
     gate.open()
     assert await daemon.ended(turn) == "ok"
     await reloaded(daemon, good)
     status = await daemon.get("/api/status")
     assert status["config"] == {"state": "ok", "problems": []}
+    assert not [code for code in await codes(daemon) if code.startswith("config_")]
     await daemon.stop()
     log = (daemon.home / "state/logs/daemon.log").read_text(encoding="utf-8")
     told = [json.loads(line) for line in log.splitlines()]

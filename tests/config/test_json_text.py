@@ -116,6 +116,30 @@ def test_several_mistakes_are_found_in_one_look() -> None:
     assert not document.broken
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"name": "Dora" "x", "description": "y", "model": "z"}',
+        '{"a": {"b": 1, "c": 2]}, "d": {"e": {}}}',
+        '{"a" "b", "c" "d", "e": 1, "": 2}',
+        '{"a": "open, "b": "c", "d": "e"\n, "f": 1}',
+        '{"a": [1, 2}, "b": 3, "c": [}]}',
+        '{,,,, "a": 1}',
+        '{"a": \'open, "b": 1}',
+    ],
+)
+def test_one_typo_is_one_mistake(text: str) -> None:
+    """Nothing behind it is accused, which may be right; a place before it is told as well."""
+    document = read_json(text)
+    assert len(document.mistakes) == 1
+    assert document.broken
+    before = read_json('{"z": True, ' + text.removeprefix("{"))
+    assert [m.message for m in before.mistakes] == [
+        "unknown word True",
+        document.mistakes[0].message,
+    ]
+
+
 def test_a_duplicate_key_names_both_lines() -> None:
     """Both lines and the object are named, so that one of them can be removed."""
     document = read_json('{"sessions": {\n"a": {},\n"b": {},\n"a": {}}}')

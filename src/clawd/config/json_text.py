@@ -1,8 +1,9 @@
 """JSON as people write it: comments and trailing commas, with the place of every value.
 
-The reader does not stop at the first mistake. It notes the mistake, guesses what was meant, and
-goes on, so that one look shows them all. What it found is never repeated in a message, since
-it may be part of a key; one character of it at most.
+Where a mistake leaves no doubt about what follows, the reader notes it and goes on, so that one
+look shows several. At any other it stops: what it would guess from there on would accuse what is
+right. What it found is never repeated in a message, since it may be part of a key; one character of
+it at most.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import math
 import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from clawd.config.problem import Path, dotted
 
@@ -23,7 +24,6 @@ _SPACE = re.compile(r"(?:[ \t\r\n]+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
 _PLAIN_STRING = re.compile(r'"([^"\\\x00-\x1f]*)"')
 _STRING = re.compile(r'"(?:[^"\\\n\r]|\\[^\n\r])*"')
 _QUOTED_OTHERWISE = re.compile(r"'((?:[^'\\\n\r]|\\[^\n\r])*)'")
-_LINE_END = re.compile(r"[\n\r]")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?(?![0-9A-Za-z_.+-])")
 _WORD = re.compile(r"[A-Za-z0-9_$+.-]+")
 _NESTING = re.compile(r'"(?:[^"\\\n\r]|\\[^\n\r])*"?|//[^\n]*|/\*.*?\*/|[\[{\]}]', re.DOTALL)
@@ -47,7 +47,7 @@ class Mistake:
 class Document:
     """A text that was read: its value, the offset of each value's key, and the mistakes.
 
-    ``broken`` says that parts of ``value`` are guesses.
+    ``broken`` says that the text was not read to its end, and there is no value.
     """
 
     text: str
@@ -79,7 +79,7 @@ def read_json(text: str) -> Document:
 
 
 class _Stop(Exception):
-    """There are too many mistakes, or nothing left to read."""
+    """There are too many mistakes, or one after which nothing can be relied on."""
 
 
 class _Reader:
@@ -95,7 +95,7 @@ class _Reader:
             self.document.value = self._value((), 0)
             self._skip()
             if self.at < len(self.text):
-                self._mistake((), f"expected the end of the file ({self._found()})")
+                self._stop((), f"expected the end of the file ({self._found()})")
         except _Stop:
             self.document.broken = True
 
@@ -120,9 +120,7 @@ class _Reader:
         if character == "'":
             return self._single_quoted(path)
         if character or not path:
-            self._mistake(path, f"expected a value ({self._found()})")
-        if character and character not in ",]}":
-            self.at += 1
+            self._stop(path, f"expected a value ({self._found()})")
         return None
 
     def _object(self, path: Path, depth: int) -> dict[str, Any]:
@@ -136,17 +134,10 @@ class _Reader:
                 self._unclosed(path, opened, "}")
             at = self.at
             key = self._key(path)
-            if key is None:
-                if self._take("]"):
-                    return members
-                self.at = max(self.at, at + 1)
-                continue
             self._skip()
             if self.at < len(self.text) and not self._take(":"):
                 # It need not be a key then: what is shown of it is nothing.
-                self._mistake(path, f"expected ':' after the key ({self._found()})")
-                self._take("=")
-                key = ""
+                self._stop(path, f"expected ':' after the key ({self._found()})")
             inner = (*path, key)
             if key in members:
                 self._duplicate(path, key, at)
@@ -165,15 +156,10 @@ class _Reader:
             if self.at >= len(self.text):
                 self._unclosed(path, opened, "]")
             if self.text[self.at] == "}":
-                self._mistake(path, "expected ']' (found '}')")
-                self.at += 1
-                return items
-            at = self.at
+                self._stop(path, "expected ']' (found '}')")
             inner = (*path, len(items))
-            self.document.places[inner] = at
+            self.document.places[inner] = self.at
             items.append(self._value(inner, depth + 1))
-            if self.at == at and not self.text.startswith(",", at):
-                self.at += 1
             self._separator(path, opened, "]")
 
     def _separator(self, path: Path, opened: int, closing: str) -> None:
@@ -182,21 +168,20 @@ class _Reader:
             return
         if self.at >= len(self.text):
             self._unclosed(path, opened, closing)
-        self._mistake(path, f"expected ',' or '{closing}' ({self._found()})")
+        self._stop(path, f"expected ',' or '{closing}' ({self._found()})")
 
-    def _key(self, path: Path) -> str | None:
+    def _key(self, path: Path) -> str:
         character = self.text[self.at]
         if character == '"':
             return self._string(path)
         if character == "'":
             return self._single_quoted(path)
         word = _WORD.match(self.text, self.at)
-        if word:
-            self._mistake(path, f"expected a key in double quotes ({self._found()})", soft=True)
-            self.at = word.end()
-            return word.group()
+        if word is None:
+            self._stop(path, f"expected a key in double quotes ({self._found()})")
         self._mistake(path, f"expected a key in double quotes ({self._found()})")
-        return None
+        self.at = word.end()
+        return word.group()
 
     def _string(self, path: Path) -> str:
         match = _PLAIN_STRING.match(self.text, self.at)
@@ -206,12 +191,7 @@ class _Reader:
         at = self.at
         match = _STRING.match(self.text, at)
         if match is None:
-            self._mistake(path, "the text is not closed with a double quote on its line")
-            line_end = _LINE_END.search(self.text, at)
-            if line_end is None:
-                raise _Stop
-            self.at = line_end.start()
-            return ""
+            self._stop(path, "the text is not closed with a double quote on its line")
         self.at = match.end()
         try:
             value: str = json.loads(match.group())
@@ -224,19 +204,20 @@ class _Reader:
                 else "unknown escape in text",
                 hint="Write \\t for a tab" if control else "Write \\\\ for a backslash",
                 at=at + error.pos,
-                soft=True,
             )
             return ""
         if _SURROGATE.search(value):
-            self._mistake(path, "the text holds half of a surrogate pair", at=at, soft=True)
+            self._mistake(path, "the text holds half of a surrogate pair", at=at)
             return ""
         return value
 
     def _single_quoted(self, path: Path) -> str:
         match = _QUOTED_OTHERWISE.match(self.text, self.at)
-        self._mistake(path, "expected double quotes (found a single quote)", soft=match is not None)
-        self.at = match.end() if match else self.at + 1
-        return match.group(1) if match else ""
+        if match is None:
+            self._stop(path, "expected double quotes (found a single quote)")
+        self._mistake(path, "expected double quotes (found a single quote)")
+        self.at = match.end()
+        return match.group(1)
 
     def _number(self, match: re.Match[str], path: Path) -> int | float | None:
         if match.group(1) is None and match.group(2) is None:
@@ -246,20 +227,20 @@ class _Reader:
             value = float(match.group())
             if math.isfinite(value):
                 return value
-        self._mistake(path, "the number is too large", at=match.start(), soft=True)
+        self._mistake(path, "the number is too large", at=match.start())
         return None
 
     def _word(self, word: str, at: int, path: Path) -> bool | None:
         if word in _WORDS:
             return _WORDS[word]
         if word in _NOT_FINITE:
-            self._mistake(path, f"{word} is not a number in JSON", at=at, soft=True)
+            self._mistake(path, f"{word} is not a number in JSON", at=at)
         elif word in _OTHER_WORDS:
-            self._mistake(path, f"unknown word {word}", f"Write {_OTHER_WORDS[word]}", at, True)
+            self._mistake(path, f"unknown word {word}", f"Write {_OTHER_WORDS[word]}", at)
         elif word[0].isdigit() or word[0] in "+-.":
-            self._mistake(path, "malformed number", at=at, soft=True)
+            self._mistake(path, "malformed number", at=at)
         else:
-            self._mistake(path, "expected text in double quotes", at=at, soft=True)
+            self._mistake(path, "expected text in double quotes", at=at)
         return None
 
     def _duplicate(self, path: Path, key: str, at: int) -> None:
@@ -272,11 +253,10 @@ class _Reader:
             f"key {json.dumps(key)} appears twice in {where} ({lines})",
             "Keep one of them",
             at,
-            True,
         )
 
     def _too_deep(self, path: Path) -> None:
-        self._mistake(path[:4], f"nested deeper than {MAX_DEPTH} levels", soft=True)
+        self._mistake(path[:4], f"nested deeper than {MAX_DEPTH} levels")
         depth = 0
         for match in _NESTING.finditer(self.text, self.at):
             depth += (match.group() in "[{") - (match.group() in "]}")
@@ -285,22 +265,20 @@ class _Reader:
                 return
         raise _Stop
 
-    def _unclosed(self, path: Path, opened: int, closing: str) -> None:
+    def _unclosed(self, path: Path, opened: int, closing: str) -> NoReturn:
         line, column = self.document.line_and_column(opened)
-        self._mistake(
+        self._stop(
             path,
             f"the file ends before '{closing}' (opened at {line}:{column})",
             "It may have been saved halfway",
         )
-        raise _Stop
 
     def _skip(self) -> None:
         match = _SPACE.match(self.text, self.at)
         if match:
             self.at = match.end()
         if self.text.startswith("/*", self.at):
-            self._mistake((), "the comment is not closed with */")
-            raise _Stop
+            self._stop((), "the comment is not closed with */")
 
     def _take(self, character: str) -> bool:
         if self.text.startswith(character, self.at):
@@ -312,11 +290,13 @@ class _Reader:
         character = self.text[self.at : self.at + 1]
         return f"found {character!a}" if character else "the file ends here"
 
-    def _mistake(
-        self, path: Path, message: str, hint: str = "", at: int | None = None, soft: bool = False
-    ) -> None:
-        """Note a mistake; a soft one leaves no doubt about the rest of the document."""
+    def _mistake(self, path: Path, message: str, hint: str = "", at: int | None = None) -> None:
+        """Note a mistake that leaves no doubt about the rest of the document."""
         self.document.mistakes.append(Mistake(self.at if at is None else at, path, message, hint))
-        self.document.broken = self.document.broken or not soft
         if len(self.document.mistakes) >= _MAX_MISTAKES:
             raise _Stop
+
+    def _stop(self, path: Path, message: str, hint: str = "") -> NoReturn:
+        """Note a mistake after which everything would be a guess, and read no further."""
+        self._mistake(path, message, hint)
+        raise _Stop

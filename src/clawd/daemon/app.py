@@ -85,7 +85,11 @@ class Daemon:
             clean=self.redactor.clean,
         )
         self.notices = Notices(
-            self.state / FILE_NAME, self.writer, self.supervisor.later, self._private
+            self.state / FILE_NAME,
+            self.writer,
+            self.supervisor.later,
+            self._private,
+            configuration.holds,
         )
         self.stream.observe(self.notices)
         self.bus = MemoryBus()

@@ -38,10 +38,13 @@ class Notices:
         writer: Writer,
         later: Callable[[float, Callable[[], Awaitable[object]]], object],
         private: Callable[[str], bool] = lambda _: False,
+        holds: Callable[[str], bool] = lambda _: True,
     ) -> None:
+        """``holds`` says whether what was told of ``config.json`` is still so."""
         self._log = Log[KeptNotice](path, KeptNotice, writer)
         self._later = later
         self._private = private
+        self._holds = holds
         self._kept: dict[tuple[str, str, str], KeptNotice] = {}
         self._unwritten: set[tuple[str, str, str]] = set()
         self._writing = False
@@ -88,8 +91,13 @@ class Notices:
             self._later(0.0 if known is None else _SECONDS, self.write)
 
     def shown(self) -> list[JSON]:
-        """Every one, newest last, as ``clawd status`` has them."""
-        fields: list[JSON] = [msgspec.to_builtins(record) for record in self._kept.values()]
+        """Every one that is not mended since, newest last, as ``clawd status`` has them."""
+        records = [
+            record
+            for record in self._kept.values()
+            if not record.code.startswith(_OF_THE_PRESENT) or self._holds(record.text)
+        ]
+        fields: list[JSON] = [msgspec.to_builtins(record) for record in records]
         return [{"session": "", **each} for each in fields]
 
     def refusals(self, trace: str) -> list[JSON]:

@@ -82,6 +82,10 @@ class Configuration:
         found = {path: document.places[path] for path in paths if path in document.places}
         return {path: document.line_and_column(at)[0] for path, at in found.items()}
 
+    def holds(self, notice: str) -> bool:
+        """Whether what was told of the file is still so."""
+        return any(notice.startswith(problem) for problem in self.problems)
+
     def idle(self) -> str:
         """One line for the keys that load and do nothing, when they are not those of last time."""
         keys = self._inactive if self._inactive != self._told else ()
@@ -212,9 +216,9 @@ class Reloader:
         try:
             changes = await self._sessions.apply(self._configuration.config)
         except ClawdError as error:
-            self._notice(
-                f"config.json was not applied: {error.message}", "config_rejected", level="error"
-            )
+            problem = f"config.json was not applied: {error.message}"
+            self._configuration.problems.append(problem)
+            self._notice(problem, "config_rejected", level="error")
             return
         await self._unlock()
         text = "; ".join(changes) or "settings taken"
