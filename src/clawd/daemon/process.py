@@ -22,7 +22,7 @@ def main(home: Path, log_to_stderr: bool) -> int:
         handlers=[logging.StreamHandler(sys.stderr)] if log_to_stderr else [logging.NullHandler()],
     )
     logging.getLogger().setLevel(logging.INFO)
-    for talkative in ("httpx2", "uvicorn", "watchfiles"):
+    for talkative in ("client", "httpx2", "mcp", "uvicorn", "watchfiles"):
         logging.getLogger(talkative).setLevel(logging.WARNING)
     home = home.resolve()
     try:

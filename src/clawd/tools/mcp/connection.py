@@ -20,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from clawd import __version__
 from clawd.agent.calling import progress as tell
 from clawd.agent.tool import Answer
+from clawd.config.keys import origin
 from clawd.errors import Refused
 from clawd.fences import quoted
 from clawd.messages import JSON
@@ -75,8 +76,9 @@ class Changed:
 class Connection:
     """A server that answers."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, changed: Changed) -> None:
         self._client = client
+        self._changed = changed
         self.protocol = client.protocol_version
         info = client.server_info
         self.title = f"{info.name} {info.version}"[:120] if info else ""
@@ -96,6 +98,8 @@ class Connection:
             )
         except MCPError as error:
             if error.code == types.CONNECTION_CLOSED:
+                # Whether it goes all the same is found out by asking it for its tools.
+                self._changed.event.set()
                 raise Refused(
                     "mcp_unavailable", f"the MCP server {server!r} ended during the call"
                 ) from None
@@ -130,21 +134,26 @@ class Connection:
                 break
         return found[: MOST_LISTED + 1]
 
-    async def changes(self, changed: Changed) -> None:
-        """Hear of changes as servers of the newer protocol tell them, for as long as they do."""
+    async def changes(self, seconds: float) -> None:
+        """Hear of changes as servers of the newer protocol tell them, for as long as they do.
+
+        ``seconds`` bound how long one may take to begin.
+        """
         listed = self._client.server_capabilities.tools
         modern = self.protocol in MODERN_PROTOCOL_VERSIONS
         while modern and listed is not None and listed.list_changed:
             try:
-                async with self._client.listen(tools_list_changed=True) as news:
-                    # What changed before it listened is told to nobody.
-                    changed.event.set()
-                    async for _ in news:
-                        changed.event.set()
-            except (MCPError, SubscriptionLost, TimeoutError):
+                with anyio.CancelScope(deadline=anyio.current_time() + seconds) as scope:
+                    async with self._client.listen(tools_list_changed=True) as news:
+                        scope.deadline = math.inf
+                        # What changed before it listened is told to nobody.
+                        self._changed.event.set()
+                        async for _ in news:
+                            self._changed.event.set()
+            except (MCPError, SubscriptionLost):
                 pass  # what came meanwhile is missed: look again, a little later
             await anyio.sleep(_AGAIN_SECONDS)
-            changed.event.set()
+            self._changed.event.set()
 
 
 async def connect(opening: Opening) -> None:
@@ -156,7 +165,7 @@ async def connect(opening: Opening) -> None:
     try:
         with scope:
             async with _client(opening, changed) as client:
-                connection = Connection(client)
+                connection = Connection(client, changed)
                 listed = await connection.tools()
                 scope.deadline = math.inf
                 began = True
@@ -165,7 +174,7 @@ async def connect(opening: Opening) -> None:
     except BaseException as error:
         if not isinstance(error, Exception):
             raise
-        raise _explained(error, opening.watch) from error
+        raise _explained(error, opening) from error
     if not began and anyio.current_time() >= scope.deadline:
         raise ServerProblem(_silence(opening))
 
@@ -184,14 +193,16 @@ def _client(opening: Opening, changed: Changed) -> Client:
 
 async def _keep(connection: Connection, changed: Changed, opening: Opening) -> None:
     async with anyio.create_task_group() as group:
-        group.start_soon(connection.changes, changed)
+        group.start_soon(connection.changes, opening.seconds)
         while True:
             await changed.event.wait()
             # Who says so a hundred times is asked once.
             await anyio.sleep(_RELIST_SECONDS)
             changed.event = anyio.Event()
-            with anyio.fail_after(opening.seconds):
+            with anyio.move_on_after(opening.seconds) as scope:
                 listed = await connection.tools()
+            if scope.cancelled_caught:
+                raise ServerProblem(f"it did not list its tools within {opening.seconds:g} s")
             await opening.changed(listed)
 
 
@@ -213,12 +224,12 @@ class _Progress:
         self._context.run(tell, text)
 
 
-def _explained(error: Exception, watch: Watch) -> ServerProblem:
-    problem = problem_of(error)
-    text = str(problem)
-    if watch.status and watch.status not in text:
-        text = f"it answered {watch.status}; {text}"
-    return ServerProblem(text)
+def _explained(error: Exception, opening: Opening) -> ServerProblem:
+    text, plan = str(problem_of(error)), opening.plan
+    if opening.watch.status and opening.watch.status not in text:
+        text = f"it answered {opening.watch.status}; {text}"
+    # Of the address without what follows the host: there may be a key in it.
+    return ServerProblem(f"{origin(plan.url)}: {text}" if isinstance(plan, Address) else text)
 
 
 def _silence(opening: Opening) -> str:

@@ -56,8 +56,9 @@ async def process(command: Command, watch: Watch) -> AsyncIterator[Streams]:
         write, outgoing = anyio.create_memory_object_stream[SessionMessage](0)
         with incoming, read, write, outgoing:
             async with anyio.create_task_group() as group:
-                group.start_soon(_read, started, incoming, watch)
-                group.start_soon(_listen, started, watch)
+                said = anyio.Event()
+                group.start_soon(_read, started, incoming, watch, said)
+                group.start_soon(_listen, started, watch, said)
                 group.start_soon(_write, started, outgoing)
                 try:
                     yield read, write
@@ -70,7 +71,9 @@ async def process(command: Command, watch: Watch) -> AsyncIterator[Streams]:
             _close(started)
 
 
-async def _read(started: asyncio.subprocess.Process, messages: Messages, watch: Watch) -> None:
+async def _read(
+    started: asyncio.subprocess.Process, messages: Messages, watch: Watch, said: anyio.Event
+) -> None:
     stdout = started.stdout
     if stdout is None:
         return
@@ -92,7 +95,7 @@ async def _read(started: asyncio.subprocess.Process, messages: Messages, watch: 
             )
     if rest.strip():
         watch.noise = watch.noise or shown(bytes(rest))
-    raise ServerProblem(await _end(started, watch))
+    raise ServerProblem(await _end(started, watch, said))
 
 
 async def _take(line: bytes, messages: Messages, watch: Watch) -> None:
@@ -110,10 +113,11 @@ async def _take(line: bytes, messages: Messages, watch: Watch) -> None:
         await messages.send(SessionMessage(message))
 
 
-async def _end(started: asyncio.subprocess.Process, watch: Watch) -> str:
+async def _end(started: asyncio.subprocess.Process, watch: Watch, said: anyio.Event) -> str:
     """How it ended, in words."""
     with anyio.move_on_after(GRACE_SECONDS):
         await started.wait()
+        await said.wait()
     code = started.returncode
     if code is None:
         text = "it closed its stdout"
@@ -122,16 +126,17 @@ async def _end(started: asyncio.subprocess.Process, watch: Watch) -> str:
     else:
         text = f"it ended with status {code}"
     if code in _NOT_FOUND:
-        text += ", as what is not found in the sandbox does (see readable)"
+        text += ", as a command that is not found does (for one in the sandbox, see readable)"
     noise = f"; on stdout it wrote {watch.noise}" if watch.noise else ""
     last = watch.last_line()
     return f"{text}{noise}" + (f"; its last words: {last}" if last else "")
 
 
-async def _listen(started: asyncio.subprocess.Process, watch: Watch) -> None:
+async def _listen(started: asyncio.subprocess.Process, watch: Watch, said: anyio.Event) -> None:
     stderr = started.stderr
     while stderr is not None and (data := await stderr.read(_CHUNK)):
         watch.said(data)
+    said.set()
 
 
 async def _write(

@@ -42,12 +42,13 @@ def _text(result: types.CallToolResult) -> str:
 
 def _same(text: str, structured: Any) -> bool:
     """Whether a text block says the same as the structured content, as servers have it."""
+    # A tool that returns a text has it once more as {"result": text}, or under another name.
+    inner = [*structured.values()] if isinstance(structured, dict) and len(structured) == 1 else []
     try:
         value = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError):
-        # A tool that returns a text has it once more as {"result": text}.
-        return bool(structured == {"result": text})
-    return bool(value == structured or structured == {"result": value})
+        value = text
+    return bool(value == structured or inner in ([value], [text]))
 
 
 def _part(block: types.ContentBlock) -> str:

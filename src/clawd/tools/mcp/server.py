@@ -136,8 +136,13 @@ class Server:
         try:
             return await connection.call(self.name, offer.shown.tool, arguments)
         except Refused as refused:
-            if refused.code in NO_WORD_OF_IT and self.connection is connection:
+            if (
+                refused.code in NO_WORD_OF_IT
+                and self.connection is connection
+                and self.settings.url is None
+            ):
                 # It is gone, though its owner may not know yet: the next call waits for another.
+                # At an address, one answer can be lost and the next one come.
                 self.connection = None
                 self._up.clear()
             raise

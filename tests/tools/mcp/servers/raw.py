@@ -63,7 +63,31 @@ def called(params: JSON) -> JSON:
         return said
     if name == "who":
         arguments = {"pid": os.getpid()}
+    if name == "look":
+        arguments = look(arguments["path"])
+    if name == "write":
+        arguments = {"written": write_file(Path(arguments["path"]))}
     return {"content": [{"type": "text", "text": json.dumps(arguments)}]}
+
+
+def look(path: str) -> JSON:
+    """What there is for this process."""
+    lines = Path("/proc/net/dev").read_text().splitlines()[2:]
+    return {
+        "environment": dict(os.environ),
+        "folder": str(Path.cwd()),
+        "there": bool(path) and Path(path).exists(),
+        "interfaces": [line.partition(":")[0].strip() for line in lines],
+    }
+
+
+def write_file(path: Path) -> bool:
+    """Whether it can."""
+    try:
+        path.write_text("changed")
+    except OSError:
+        return False
+    return True
 
 
 def die() -> None:
