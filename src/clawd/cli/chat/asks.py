@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from clawd.cli.chat.desk import Desk, said
-from clawd.cli.chat.lines import Line
+from clawd.cli.chat.lines import Line, spoken_line
 from clawd.cli.chat.waiting import approval_lines
-from clawd.cli.clean import one_line
 from clawd.cli.output import JSON
 from clawd.errors import ClawdError
 
@@ -17,10 +16,12 @@ def greeting(desk: Desk, model: str) -> list[Line]:
         ((desk.session, "bold"), (f" · {model}{offline} · /help, Ctrl+D leaves", "dim"))
     ]
     items = desk.client.get(f"{desk.path}/transcript", {"last": 20}).get("items", [])
-    spoken = [item["message"] for item in items if item["message"].get("content")]
-    for message in [one for one in spoken if one["role"] in ("user", "assistant")][-2:]:
-        sign = desk.view.mark(">") if message["role"] == "user" else " "
-        lines.append(((f"{sign} {one_line(message['content'], 200)}", "dim"),))
+    spoken = [
+        item
+        for item in items
+        if item["message"].get("content") and item["message"]["role"] in ("user", "assistant")
+    ]
+    lines += [spoken_line(item, desk.view) for item in spoken[-2:]]
     turn = desk.client.get(desk.path).get("turn")
     if turn:
         lines.append(said(f"a turn is running (trigger: {turn.get('trigger')})", "dim"))

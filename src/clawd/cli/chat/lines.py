@@ -14,6 +14,8 @@ Line = tuple[Styled, ...]
 
 _SECRET = re.compile(r"key|token|secret|passw|authorization|credential", re.IGNORECASE)
 _FENCED = re.compile(r"<<<(\S+)\n(.*?)\n?\1>>>", re.DOTALL)
+_HEAD = re.compile(r'\[(?:message|task|result of task) \S+ from (?:session "([^"]*)"|your human)')
+"""How the daemon begins what it tells a session of another's words."""
 _TARGETS = ("target_session", "targetSession", "session_id", "sessionId", "to")
 _QUOTED = 60
 _WORDS = {
@@ -56,7 +58,7 @@ def _run_started(event: JSON, view: View) -> list[Line]:
         return [((f"{view.mark('▸')} ", "cyan"), (f"goes on: {one_line(text, 100)}", "cyan"))]
     if trigger == "user":
         return [((f"{view.mark('>')} ", "cyan"), (clean(text), "bold"))]
-    source = event.get("source") or ""
+    source = one_line(str(event.get("source") or ""), 64)
     again = f", attempt {event['attempt']}" if event.get("attempt", 1) > 1 else ""
     whom = f" from {source}" if source else ""
     return [
@@ -66,6 +68,21 @@ def _run_started(event: JSON, view: View) -> list[Line]:
             (one_line(_unfenced(text), 400 if view.detail else 100), "quote dim"),
         )
     ]
+
+
+def spoken_line(item: JSON, view: View) -> Line:
+    """One line of a transcript, in short: whose it is, as the same line was shown live."""
+    message, trigger = item["message"], str(item.get("trigger") or "user")
+    text = str(message.get("content") or "")
+    if message["role"] != "user":
+        return ((f"  {one_line(text, 200)}", "dim"),)
+    head = _HEAD.match(text)
+    # Who steers a turn of another's has no head: that is the human.
+    if trigger == "user" or (trigger in ("message", "task") and head is None):
+        return ((f"{view.mark('>')} {one_line(text, 200)}", "dim"),)
+    whom = f" from {one_line(head[1] or OPERATOR, 64)}" if head else ""
+    said = one_line(_unfenced(text), 200)
+    return ((f"{view.mark('▸')} {trigger}{whom}: ", "dim"), (said, "quote dim"))
 
 
 def _unfenced(text: str) -> str:
