@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import msgspec
 from cronsim import CronSim, CronSimError
 
 from clawd.errors import Invalid
@@ -34,7 +34,8 @@ _UNITS = {
 }
 
 
-class When(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+@dataclass(frozen=True, slots=True)
+class When:
     """One of three: a moment (UTC, ISO 8601), a period in seconds, or five fields of cron."""
 
     once: str = ""

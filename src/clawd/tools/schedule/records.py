@@ -98,7 +98,7 @@ def public(session: str, schedule: Schedule) -> JSON:
     fields: JSON = msgspec.to_builtins(schedule)
     for name in ("time", "sealed", "deleted", "budget", "since", "message", "fired", "when"):
         fields.pop(name, None)
-    when: JSON = msgspec.to_builtins(schedule.when)
+    when = {k: v for k, v in msgspec.to_builtins(schedule.when).items() if v}
     shown = {
         "id": schedule.id,
         "session": session,
