@@ -131,6 +131,11 @@ def as_bytes(file: Path) -> None:
     file.write_bytes(b"caf\xe9")
 
 
+def as_nul(file: Path) -> None:
+    """Text with a NUL in it, as a crash of an editor leaves it."""
+    file.write_bytes("Ä note.\0hidden canary-secret\0".encode())
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -139,6 +144,7 @@ def as_bytes(file: Path) -> None:
         (as_link_out, "cannot be read"),
         (as_huge, "is cut to 65536"),
         (as_bytes, "is not UTF-8 at byte 3"),
+        (as_nul, "has a NUL character at byte 8 and is cut there"),
     ],
 )
 async def test_what_cannot_be_read_is_one_notice_and_a_line_in_the_prompt(
@@ -154,6 +160,7 @@ async def test_what_cannot_be_read_is_one_notice_and_a_line_in_the_prompt(
     prompt = system_prompt(model)
     assert "# SOUL\n\nBe kind." in prompt
     assert "canary-secret" not in prompt
+    assert "\0" not in prompt
     memory = prompt[prompt.index("# MEMORY") : prompt.index("# SITUATION")]
     assert "[clawd: " in memory
     assert words in memory

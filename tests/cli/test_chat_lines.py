@@ -191,7 +191,7 @@ def test_what_was_said_before_is_shown_as_it_was_live() -> None:
     """Opening a chat: yours as yours, a peer's under its name, without the fence around it."""
     work = AsyncTask(
         id="task-1", from_session="researcher", to_session="default", task="Look it up",
-        created_at="t", lineage=begin(), context={"n": 1},
+        created_at="t", status="processing", lineage=begin(), context={"n": 1},
     )  # fmt: skip
     peers = messages_text([letter()])
     result = messages_text([letter(type="task_result", thread_id="task-2")])

@@ -85,7 +85,14 @@ def _read(workspace: Path, name: str, per_file: int, left: int) -> IdentityFile:
         return IdentityFile(name, "", 0, why)
     if found is None:
         return IdentityFile(name, "", 0)
-    problem = ""
+    problems = []
     if found.cut:
-        problem = f"{name} has {found.size} bytes and is cut to {limit}; shorten it or raise {key}"
-    return IdentityFile(name, found.text, found.size, problem)
+        problems.append(
+            f"{name} has {found.size} bytes and is cut to {limit}; shorten it or raise {key}"
+        )
+    text, nul, _ = found.text.partition("\0")
+    if nul:
+        # An endpoint may refuse it, with every request of the session.
+        at = f"{name} has a NUL character at byte {len(text.encode())} and is cut there"
+        problems.append(f"{at}; save it as plain text in UTF-8")
+    return IdentityFile(name, text, found.size, "; ".join(problems))
