@@ -8,6 +8,7 @@ import pytest
 
 from clawd.testing.daemon import ApiError, RunningDaemon, Start
 from clawd.testing.model import ScriptedModel, call, calls, say
+from clawd.testing.reload import read_config, reloaded
 
 ASK = {"tools": {"approval": {"send_message_to_session": "ask"}}}
 SEND = {"target_session": "b", "message": "hello"}
@@ -289,3 +290,29 @@ async def test_no_word_of_a_peer_approves(start: Start, model: ScriptedModel) ->
     )
     await daemon.idle()
     assert (await daemon.get(f"/api/approvals/{approval['id']}"))["state"] == "open"
+
+
+@pytest.mark.parametrize(
+    ("tools", "code"),
+    [
+        ({"deny": ["write_*"]}, "tool_denied"),
+        ({"files": False}, "tool_denied"),
+        ({"approval": {"write_file": "deny"}}, "tool_denied"),
+    ],
+)
+async def test_what_is_saved_holds_in_the_running_turn(
+    tools: dict[str, Any], code: str, start: Start, model: ScriptedModel
+) -> None:
+    """M32: a tool, a group or a call that the operator takes away is refused at dispatch."""
+    model.script("a", [call("write_file", path="x.txt", content="x"), say("ended")])
+    daemon = await start("a")
+    gate = model.hold("a")
+    turn = await daemon.prompt("a", "write")
+    await gate.reached()
+    config = read_config(daemon)
+    config["sessions"]["a"]["tools"] = tools
+    await reloaded(daemon, config)
+    gate.open()
+    assert await daemon.ended(turn) == "ended"
+    assert code in results(model, "a")[0]
+    assert not (daemon.home / "workspaces/a/x.txt").exists()

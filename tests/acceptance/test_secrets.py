@@ -89,7 +89,9 @@ async def house(model: ScriptedModel, tmp_path: Path) -> AsyncIterator[House]:
         config["providerTemplates"][name] = {**template, "apiKey": key}
         config["sessions"][name]["provider"]["template"] = name
     del config["providerTemplates"]["scripted"]
-    config["sessions"]["file"]["mcpServers"] = {"x": {"env": {"API_TOKEN": ROTATED}}}
+    config["sessions"]["file"]["mcpServers"] = {
+        "x": {"command": "cat", "env": {"API_TOKEN": ROTATED}}
+    }
     write_config(home, config)
     environ = {"CANARY_KEY": IN_ENVIRONMENT}
     async with RunningDaemon(home, environ=environ) as daemon:

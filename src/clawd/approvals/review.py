@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -14,6 +15,7 @@ from clawd.agent.workbench import Workbench
 from clawd.approvals.desk import Desk
 from clawd.approvals.models import Approval
 from clawd.approvals.policy import Verdict, judge
+from clawd.config.schema import SessionSettings
 from clawd.errors import Refused
 from clawd.ids import new_id, now, timestamp
 from clawd.lineage import Lineage
@@ -29,6 +31,8 @@ class Review:
 
     desk: Desk
     bench: Workbench
+    settings: Callable[[], SessionSettings]
+    """Those in force when a call is made: what the operator saves holds at once."""
 
     async def __call__(self, tool: Tool, call_id: str, given: JSON) -> None:
         """Nothing when the call may run; else ``Refused`` or ``ParkedCall``."""
@@ -38,7 +42,7 @@ class Review:
         if known is not None and known.digest == digest and known.state != "used":
             await self._as_decided(known)
             return
-        verdict = judge(self.bench, tool.name, given)
+        verdict = judge(replace(self.bench, settings=self.settings()), tool.name, given)
         if verdict.decision == "deny":
             raise Refused(
                 "tool_denied",

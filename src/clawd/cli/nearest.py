@@ -84,7 +84,8 @@ def quoted(name: str, kind: str = "") -> str:
             hint="type it, or copy it from a list",
         ) from None
     if "/" in name or name in (".", ".."):
-        raise NotFound("not_found", f"there is no {kind or 'such id:'} {name[:80]!a}")
+        # Not repeated here: what was typed may be a key, and the daemon alone knows its keys.
+        raise NotFound("not_found", f"there is no {kind or 'thing'} of that name: ids have no '/'")
     return segment
 
 

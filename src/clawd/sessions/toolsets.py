@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from clawd.agent.tool import bind
+from clawd.agent.tool import Tool, bind
 from clawd.agent.toolset import Toolset
 from clawd.agent.trust import Trust
 from clawd.agent.workbench import Workbench
@@ -34,10 +34,12 @@ class Toolsets:
 
     def bench(self, caller: Caller) -> Workbench:
         """The caller as groups of tools know it."""
+        settings = self._settings()
         return Workbench(
-            caller.session,
+            # Whose tools they are, also where the operator is the one who looks at them.
+            settings.id,
             self._workspace,
-            self._settings(),
+            settings,
             caller.lineage,
             caller.turn,
             caller.task or "",
@@ -67,8 +69,23 @@ class Toolsets:
         return remember
 
     def toolset(self, caller: Caller) -> Toolset:
-        """The tools, bound to the caller."""
-        comms, desk, bench = self._services.comms, self._services.desk, self.bench(caller)
+        """The tools, bound to the caller; what the settings take away is refused at once."""
+        bench = self.bench(caller)
+        tools = self._tools(bench, caller)
+
+        def allowed(name: str) -> bool:
+            now = self._settings()
+            return permitted(now.tools, name) and (
+                now is bench.settings or name in self._tools(replace(bench, settings=now), caller)
+            )
+
+        if not bench.turn:
+            # On the operator's own word nobody needs to be asked.
+            return Toolset(tools, allowed)
+        return Toolset(tools, allowed, Review(self._services.desk, bench, self._settings))
+
+    def _tools(self, bench: Workbench, caller: Caller) -> dict[str, Tool]:
+        comms, desk = self._services.comms, self._services.desk
         tools = bind(AskTools(desk, bench))
         if bench.settings.a2a.enabled:
             tools |= bind(
@@ -77,11 +94,4 @@ class Toolsets:
         for kit in self._services.toolkits:
             # What stands here already keeps its name: no server or module can take its place.
             tools = kit.tools(bench) | tools
-        allowed = self._permitted
-        # On the operator's own word, outside of a turn, nobody needs to be asked.
-        return (
-            Toolset(tools, allowed, Review(desk, bench)) if bench.turn else Toolset(tools, allowed)
-        )
-
-    def _permitted(self, name: str) -> bool:
-        return permitted(self._settings().tools, name)
+        return tools
