@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import fnmatch
 import functools
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-
-import msgspec
-
-from clawd.messages import JSON
+from typing import Any
 
 COMMANDS = frozenset({"exec", "exec_start"})
 """The tools whose first parameter a shell reads."""
@@ -32,7 +30,7 @@ class Pattern:
     name: str | None = None
     value: str | None = None
 
-    def fits(self, tool: str, given: JSON, *, allows: bool) -> bool:
+    def fits(self, tool: str, given: Mapping[str, Any], *, allows: bool) -> bool:
         """Whether a call is like this; ``allows`` says that it would then need no yes."""
         if not fnmatch.fnmatchcase(tool, self.tool):
             return False
@@ -64,7 +62,9 @@ def just_this(tool: str, given: Mapping[str, object]) -> str:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 @functools.lru_cache(maxsize=512)

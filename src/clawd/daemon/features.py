@@ -25,6 +25,7 @@ from clawd.tools.mcp.toolkit import Mcp
 from clawd.tools.memory.toolkit import Memory
 from clawd.tools.own.toolkit import OwnTools
 from clawd.tools.schedule.kit import Schedules
+from clawd.tools.schedule.records import FILE_NAME as SCHEDULES
 from clawd.tools.skills.toolkit import Skills
 from clawd.tools.web.toolkit import Web
 
@@ -37,6 +38,8 @@ class Features:
     """What the daemon was built with besides sessions, messages and tasks."""
 
     toolkits: tuple[Toolkit, ...] = ()
+    logs: tuple[str, ...] = ()
+    """The names of logs that parts keep in workspaces."""
 
     async def close(self) -> None:
         """End what the parts run, within a few seconds."""
@@ -95,4 +98,5 @@ def features(daemon: Daemon, home: Path) -> Features:
             # Last: a name that is taken stays with whom it is.
             OwnTools(home, emit, offered),
         ),
+        logs=(SCHEDULES,),
     )
