@@ -170,3 +170,27 @@ def test_one_shot_commands_stay_light(tmp_path: Path, words: tuple[str, ...]) ->
     )  # fmt: skip
     loaded = ended.stderr.rsplit("LOADED", 1)[1].split()
     assert not set(FORBIDDEN) & set(loaded)
+
+
+def test_a_group_without_a_command_is_helped_once(tmp_path: Path) -> None:
+    """Its help, once, on stderr; with --json the error as a document."""
+    ended = clawd(tmp_path, "sessions")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.count("Usage:") == 1
+    assert "Commands:" in ended.stderr
+    ended = clawd(tmp_path, "sessions", "--json")
+    assert (ended.returncode, ended.stderr) == (2, "")
+    assert json.loads(ended.stdout)["error"]["code"] == "usage"
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("sesions", "sessions"), ("statu", "status"), ("lgos", "logs"), ("bogus", ""), ("xyz", "")],
+)
+def test_only_a_slip_of_the_pen_is_guessed_at(tmp_path: Path, typed: str, meant: str) -> None:
+    """What is like no command is not answered with one."""
+    ended = clawd(tmp_path, typed)
+    assert ended.returncode == 2
+    assert f"There is no command '{typed}'." in ended.stderr
+    guess = f"Did you mean '{meant}'?"
+    assert (guess in ended.stderr) if meant else ("Did you mean" not in ended.stderr)

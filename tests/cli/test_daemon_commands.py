@@ -23,6 +23,7 @@ def test_start_status_stop(home: Home) -> None:
     status = home.run("status")
     assert status.stdout.startswith(f"running · pid {started['pid']} ")
     assert "offline model" in status.stdout
+    assert " · 0 unread for you · " in status.stdout
     assert home.json("stop") == {"schema": "clawd.stop/1", "stopped": True, "pid": started["pid"]}
     assert home.run("status").returncode == 4
     assert home.json("stop")["stopped"] is False

@@ -277,10 +277,25 @@ def test_narrow_terminals_keep_ids_whole(shared: Home) -> None:
     assert any(row.startswith("researcher ") for row in rows)
 
 
+def test_a_template_without_its_key_is_answered_with_one_that_has_it(shared: Home) -> None:
+    """Seed 004's third example offline: what is missing, what works instead, and that works."""
+    line = (
+        'Use create_session to create a session called "analyst" using "{}" template '
+        "with custom identity focusing on data analysis"
+    )
+    said = shared.run("chat", "-p", line.format("openai")).stdout
+    assert "OPENAI_API_KEY" in said
+    assert "or take a template that has what it needs: offline" in said
+    assert "analyst is running" in shared.run("chat", "-p", line.format("offline")).stdout
+    assert shared.run("sessions", "rm", "analyst", "--yes").returncode == 0
+
+
 def test_completions(shared: Home) -> None:
     """Scripts for four shells; Tab offers commands and the sessions of the running daemon."""
     for shell in ("bash", "zsh", "fish", "powershell"):
-        assert "clawd" in shared.run("completions", shell).stdout
+        script = shared.run("completions", shell).stdout
+        assert "clawd" in script
+        assert shared.json("completions", shell)["script"] == script
     environment = {
         **shared.environment, "_CLAWD_COMPLETE": "bash_complete", "COMP_WORDS": "clawd send re",
         "COMP_CWORD": "2",

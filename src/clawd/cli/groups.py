@@ -15,6 +15,10 @@ Lazy = Mapping[str, tuple[str, str]]
 """A command's name → ``package.module:attribute`` and its line in the help."""
 
 
+_ALIKE = 0.7
+"""How much like a command a word must be to be a slip of the pen for it."""
+
+
 class LazyGroup(Command, click.Group):
     """A group that knows its commands by name and imports one when it is called."""
 
@@ -39,7 +43,7 @@ class LazyGroup(Command, click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that the line names; an unknown one is answered with the nearest."""
         if args and args[0] not in self.lazy and not args[0].startswith("-"):
-            near = nearest(args[0], self.lazy)
+            near = nearest(args[0], self.lazy, cutoff=_ALIKE)
             guess = f" Did you mean {near!r}?" if near else ""
             raise click.UsageError(f"There is no command {args[0]!r}.{guess}", ctx)
         return super().resolve_command(ctx, args)

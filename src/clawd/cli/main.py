@@ -38,6 +38,13 @@ def _run(line: list[str]) -> int:
     except ClawdError as problem:
         invocation.out.error(problem)
         return problem.exit_code
+    except click.exceptions.NoArgsIsHelpError as problem:
+        if not (invocation.as_json or "--json" in line):
+            print(problem.message, file=sys.stderr)
+            return 2
+        invocation.as_json = True
+        invocation.out.error(ClawdError("usage", "a command is missing", hint=_help(problem)))
+        return 2
     except click.UsageError as problem:
         if invocation.as_json or "--json" in line:
             invocation.as_json = True

@@ -186,7 +186,7 @@ class SessionManager:
             check_free(wanted.id, self._sessions)
             own = self._sessions.get(caller.session)
             settings = settings_for(config, wanted, own.settings if own else None)
-            self._models.key(config.template_of(settings))
+            self._models.check_key(config.template_of(settings))
             parent = self._registry.get(caller.session)
             depth = parent.depth if parent else 0
             alive = len([r for r in self._registry.created() if r.created_by != OPERATOR])

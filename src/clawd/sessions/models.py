@@ -197,6 +197,18 @@ class ConfiguredModels:
         self._redactor.learn([key] if key else [])
         return key
 
+    def check_key(self, template: ProviderTemplate) -> None:
+        """As ``key``, for a template that somebody chose: the error names those that would do."""
+        try:
+            self.key(template)
+        except ProviderError as error:
+            others = self._config().provider_templates.values()
+            usable = [each.id for each in others if self.key_state(each) in ("ok", "none")]
+            if usable:
+                instead = f"or take a template that has what it needs: {', '.join(usable)}"
+                error.hint = f"{error.hint}; {instead}" if error.hint else instead
+            raise
+
     async def confirm(self, template: ProviderTemplate) -> None:
         """Let a template send its key to where it points now."""
         await asyncio.to_thread(self._bindings.confirm, template)

@@ -26,6 +26,9 @@ def completions(invocation: Invocation, shell: str, install: bool) -> None:
     if kind is None:
         raise Invalid("no_completion", f"this version of click knows no completion for {shell}")
     script = kind(root, {}, "clawd", "_CLAWD_COMPLETE").source()
+    if not install and invocation.as_json:
+        invocation.out.document({"schema": "clawd.completions/1", "shell": shell, "script": script})
+        return
     if not install:
         invocation.out.raw(script)
         return

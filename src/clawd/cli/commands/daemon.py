@@ -84,7 +84,7 @@ def show(out: Output, status: JSON) -> None:
         ("running", "green"),
         f" · pid {status.get('pid')} · up {duration(status.get('uptimeSeconds', 0))}",
         f" · {sessions.get('total', 0)} sessions ({state})",
-        f" · {status.get('unread', 0)} unread · {status.get('openTasks', 0)} open tasks",
+        f" · {status.get('unread', 0)} unread for you · {status.get('openTasks', 0)} open tasks",
         f" · config {configuration.get('state', 'ok')}",
     ]
     if status.get("offline"):
