@@ -17,7 +17,9 @@ WHOLE = Note(
 
 def test_what_is_written_is_read_back() -> None:
     """Quotes, colons and rules in a note are its own."""
-    assert parse("tea", render(WHOLE), 0.0) == WHOLE
+    read = parse("tea", render(WHOLE), 0.0)
+    assert read == WHOLE
+    assert render(WHOLE).split("\n")[read.line - 1] == "Likes it."
 
 
 @given(

@@ -102,7 +102,7 @@ async def test_an_id_reads_the_note_whole(desk: Desk) -> None:
     part = (await desk.found("heron"))[0]
     assert "the heron sleeps" in part["text"]
     assert part["cut"]
-    assert part["line"] == 402
+    assert part["line"] == 402 + 6
     assert len(part["text"]) < 1600
     for name in (note, f"memory/{note}.md"):
         whole = (await desk.found(name))[0]

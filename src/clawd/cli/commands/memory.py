@@ -133,7 +133,8 @@ def reindex(invocation: Invocation, session: str | None) -> None:
     if invocation.out.as_json:
         invocation.out.document(found)
         return
-    invocation.out.note(f"{found['notes']} notes indexed")
+    count = found["notes"]
+    invocation.out.note(f"{count} note{'s' * (count != 1)} indexed")
 
 
 _HERE = "clawd.cli.commands.memory:"

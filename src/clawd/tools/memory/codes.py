@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from operator import mul
 from typing import Any
 
-LOOKED_AT = 64
+LOOKED_AT = 128
 """How many are compared number by number, at least."""
 
 

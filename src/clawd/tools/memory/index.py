@@ -30,7 +30,8 @@ CREATE TABLE note (
     changedat INTEGER NOT NULL, size INTEGER NOT NULL, inode INTEGER NOT NULL,
     title TEXT NOT NULL, tags TEXT NOT NULL, text TEXT NOT NULL,
     created TEXT NOT NULL, updated TEXT NOT NULL, changed REAL NOT NULL,
-    untrusted INTEGER NOT NULL, source TEXT NOT NULL, digest BLOB NOT NULL
+    untrusted INTEGER NOT NULL, source TEXT NOT NULL, line INTEGER NOT NULL,
+    digest BLOB NOT NULL
 );
 CREATE INDEX note_digest ON note (digest);
 CREATE INDEX note_changed ON note (changed);
@@ -44,7 +45,7 @@ CREATE TABLE vector (
 ) WITHOUT ROWID;
 PRAGMA user_version = {VERSION};
 """
-_COLUMNS = "row, file, title, tags, text, created, updated, changed, untrusted, source"
+_COLUMNS = "row, file, title, tags, text, created, updated, changed, untrusted, source, line"
 
 _DISK = frozenset(
     {
@@ -76,11 +77,12 @@ class Entry:
     changed: float
     untrusted: bool
     source: str
+    line: int
 
     @classmethod
     def of(cls, row: Row) -> Entry:
         """The note in a row of ``_COLUMNS``."""
-        return cls(*(*row[:8], bool(row[8]), row[9]))
+        return cls(*(*row[:8], bool(row[8]), *row[9:]))
 
     @property
     def id(self) -> str:
@@ -221,11 +223,12 @@ class Index:
         tags = " ".join(f"#{tag}" for tag in note.tags)
         cursor = database.execute(
             "INSERT INTO note (file, changedat, size, inode, title, tags, text, created, updated,"
-            " changed, untrusted, source, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " changed, untrusted, source, line, digest)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *(f"{note.id}.md", *signature, note.title, tags, note.text),
                 *(note.created, note.updated, epoch(note.updated)),
-                *(note.untrusted, note.source, note.digest),
+                *(note.untrusted, note.source, note.line, note.digest),
             ),
         )
         row = cursor.lastrowid

@@ -7,7 +7,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from clawd.errors import Invalid
@@ -41,6 +41,8 @@ class Note:
     untrusted: bool = False
     source: str = ""
     more: tuple[str, ...] = ()
+    line: int = field(default=1, compare=False)
+    """The line of the file in which the text begins."""
 
     @property
     def digest(self) -> bytes:
@@ -54,19 +56,22 @@ def parse(id: str, content: str, changed: float) -> Note:
 
     There is no wrong note: what is no head is text, and a value that cannot be read is left out.
     """
-    head, text = _parted(content.replace("\r\n", "\n"))
+    content = content.replace("\r\n", "\n")
+    head, body = _parted(content)
+    text = body.strip("\n")
     values, more = _values(head)
     moment = _moment(changed)
     return Note(
         id=id,
         title=_title(values.get("title", ""), text, id),
-        text=text.strip("\n"),
+        text=text,
         tags=clean_tags(_listed(values.get("tags", ""))),
         created=_time(values.get("created", "")) or moment,
         updated=_time(values.get("updated", "")) or _time(values.get("created", "")) or moment,
         untrusted=_word(values.get("origin", "")).casefold() == "untrusted",
         source=_word(values.get("source", ""))[:MAX_TITLE],
         more=more,
+        line=content.count("\n", 0, len(content) - len(body.lstrip("\n"))) + 1,
     )
 
 

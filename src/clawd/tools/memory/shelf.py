@@ -290,5 +290,7 @@ def _note(file: str, read: Read) -> Note:
 
 def _unknown(id: str) -> NotFound:
     return NotFound(
-        "unknown_note", f"there is no note {id[:80]!a}", hint="memory_search shows the ids"
+        "unknown_note",
+        f"there is no note {id[:80]!a}",
+        hint="memory_search and clawd memory list show the ids",
     )

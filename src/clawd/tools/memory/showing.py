@@ -34,7 +34,7 @@ def shown(found: Found, question: str) -> JSON:
     return listed(note) | {
         "by": list(found.ways),
         "score": round(found.score, 4),
-        "line": line,
+        "line": note.line + line - 1,
         "text": text,
         "cut": len(text) < len(note.text),
     }
