@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from clawd.cli.clean import width
+
 if TYPE_CHECKING:
     from tests.cli.conftest import Home
 
@@ -53,7 +55,7 @@ def test_explain_where_it_is_narrow(shared: Home) -> None:
     """No reason is cut: it is what the question was about."""
     environment = {**shared.environment, "COLUMNS": "46"}
     shown = replace(shared, environment=environment).run("explain", "default", "coder").stdout
-    assert shown.count("by default, within an organization") == 6
+    assert " ".join(shown.split()).count("by default, within an organization") == 6
     assert "…" not in shown
 
 
@@ -275,6 +277,30 @@ def test_narrow_terminals_keep_ids_whole(shared: Home) -> None:
     rows = ended.stdout.splitlines()
     assert all(len(row) <= 60 for row in rows)
     assert any(row.startswith("researcher ") for row in rows)
+
+
+@pytest.mark.parametrize("columns", [40, 60, 100])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("sessions", "list"),
+        ("tasks", "list"),
+        ("explain", "default", "researcher"),
+        ("sessions", "context", "default"),
+    ],
+    ids=" ".join,
+)
+def test_nothing_is_wider_than_the_terminal(
+    shared: Home, columns: int, words: tuple[str, ...]
+) -> None:
+    """40 columns are enough for the lists; what is long goes on below, or is cut."""
+    if words[0] == "tasks":
+        ended = shared.run("tasks", "delegate", "coder", "a piece of work of some words")
+        assert ended.returncode == 0
+    at = replace(shared, environment={**shared.environment, "COLUMNS": str(columns)})
+    rows = at.run(*words).stdout.splitlines()
+    assert rows
+    assert max(map(width, rows)) <= columns, rows
 
 
 def test_a_template_without_its_key_is_answered_with_one_that_has_it(shared: Home) -> None:

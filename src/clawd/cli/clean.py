@@ -82,6 +82,23 @@ def cut(text: str, limit: int) -> str:
     return text
 
 
+def wrapped(text: str, limit: int) -> list[str]:
+    """The (cleaned, one-line) text in rows of ``limit`` columns, broken at blanks if possible."""
+    rows: list[str] = []
+    row = ""
+    for word in text.split(" "):
+        if width(row) + 1 + width(word) <= limit or not row:
+            row = f"{row} {word}" if row else word
+        else:
+            rows.append(row)
+            row = word
+        while width(row) > max(limit, 2):
+            kept = len(cut(row, max(limit, 2) + 1)) - 1
+            rows.append(row[:kept])
+            row = row[kept:]
+    return [*rows, row]
+
+
 def _columns(character: str) -> int:
     if unicodedata.combining(character) or character == "\ufe0f":
         return 0

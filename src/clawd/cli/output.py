@@ -13,7 +13,7 @@ import sys
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, TextIO
 
-from clawd.cli.clean import clean, cut, escape_json, one_line, width
+from clawd.cli.clean import clean, cut, escape_json, one_line, width, wrapped
 from clawd.errors import ClawdError
 
 JSON = dict[str, Any]
@@ -21,6 +21,7 @@ Styled = tuple[str, str]
 """A text and the name of its style."""
 
 _SHORTEST_QUOTE = 12
+_NARROWEST = 20
 _STYLES = {
     "": "", "bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34",
     "cyan": "36", "quote": "", "quote dim": "2",
@@ -105,7 +106,8 @@ class Output:
     ) -> None:
         """Aligned columns; on a narrow terminal the ``flexible`` column is cut, never an id.
 
-        Those in ``right`` hold numbers, and stand under each other by their last figure.
+        Where not even that makes room, a row is its first cell with the others below it. Those in
+        ``right`` hold numbers, and stand under each other by their last figure.
 
         With ``--plain`` each row is one line of ``title: value`` facts.
         """
@@ -121,14 +123,49 @@ class Output:
             for index, title in enumerate(titles)
         ]
         if self.columns is not None:
-            over = sum(rooms) + 2 * (len(rooms) - 1) - self.columns
+            over = _needed(rooms) - self.columns
+            if over > 0:
+                rooms = _without_empty(rooms, cells, flexible)
+                over = _needed(rooms) - self.columns
             rooms[flexible] -= max(over, 0)
             if rooms[flexible] < width(titles[flexible]):
                 # Not even its title has room: the column is left out.
                 rooms[flexible] = 0
+            if _needed(rooms) > self.columns:
+                self._stacked(titles, cells, flexible, self.columns)
+                return
         self.line((_row(titles, rooms, right).upper(), "dim"))
         for row in cells:
             self.line(_row(row, rooms, right))
+
+    def _stacked(
+        self, titles: Sequence[str], cells: Sequence[Sequence[str]], flexible: int, columns: int
+    ) -> None:
+        for row in cells:
+            for text in wrapped(row[0], columns):
+                self.line((text, "bold"))
+            below = [
+                cell if index == flexible else f"{titles[index]} {cell}"
+                for index, cell in enumerate(row)
+                if index and cell and titles[index]
+            ]
+            for text in wrapped(" · ".join(below), columns - 2) if below else ():
+                self.line(f"  {text}")
+
+
+def _needed(rooms: Sequence[int]) -> int:
+    shown = [room for room in rooms if room]
+    return sum(shown) + 2 * (len(shown) - 1)
+
+
+def _without_empty(
+    rooms: Sequence[int], cells: Sequence[Sequence[str]], flexible: int
+) -> list[int]:
+    """The rooms, none for a column in which nothing stands."""
+    return [
+        room if index == flexible or any(row[index] for row in cells) else 0
+        for index, room in enumerate(rooms)
+    ]
 
 
 def fitted(parts: Sequence[Styled], columns: int) -> list[Styled]:
@@ -142,6 +179,41 @@ def fitted(parts: Sequence[Styled], columns: int) -> list[Styled]:
             over -= width(whole) - width(text)
         shown.append((text, style))
     return shown
+
+
+def in_rows(parts: Sequence[Styled], columns: int) -> list[list[Styled]]:
+    """The parts in rows of so many columns, broken at blanks; further rows begin with two."""
+    whole = "".join(clean(text) for text, _ in parts)
+    if width(whole) <= columns or "\n" in whole or columns < _NARROWEST:
+        return [list(parts)]
+    rows: list[list[Styled]] = []
+    left = [(clean(text), style) for text, style in parts]
+    for row in _broken(whole, columns):
+        taken: list[Styled] = [("  ", "")] if rows else []
+        missing = len(row)
+        while missing:
+            text, style = left[0]
+            taken.append((text[:missing], style))
+            left[0] = (text[missing:], style)
+            missing -= len(taken[-1][0])
+            if not left[0][0]:
+                del left[0]
+        rows.append(taken)
+    return rows
+
+
+def _broken(whole: str, columns: int) -> list[str]:
+    """The text in parts that fill rows, every character of it in one of them."""
+    rows: list[str] = []
+    room = columns
+    while width(whole) > room:
+        most = len(cut(whole, room + 1)) - 1
+        blank = whole.rfind(" ", 0, most + 1)
+        # A word that fills half a row by itself is broken where the row ends.
+        at = blank + 1 if blank > most // 2 else most
+        rows.append(whole[:at])
+        whole, room = whole[at:], columns - 2
+    return [*rows, whole] if whole else rows
 
 
 def styled(parts: Iterable[str | Styled], colour: bool) -> str:

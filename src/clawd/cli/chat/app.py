@@ -214,7 +214,7 @@ class Chat:
 
     def _command(self, name: str, argument: str) -> None:
         own: dict[str, Callable[[], None]] = {
-            "help": lambda: self._show(help_lines()),
+            "help": lambda: self._show(help_lines(self.screen.size.columns)),
             "quit": self.leave,
             "stop": self.stop,
             "verbose": self.toggle_detail,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from clawd.cli.chat.lines import Line
 from clawd.cli.clean import clean, cut, width
-from clawd.cli.output import fitted, styled
+from clawd.cli.output import fitted, in_rows, styled
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -27,8 +27,12 @@ class Renderer:
         self.plain = plain
 
     def line(self, line: Line, columns: int) -> str:
-        """One line, without its line feed; what it quotes is cut to make it fit the terminal."""
-        return styled(fitted(line, columns), self.colour)
+        """One line, without its line feed; what it quotes is cut to make it fit the terminal.
+
+        What does not fit all the same goes on in further rows, broken between words.
+        """
+        rows = in_rows(fitted(line, columns), columns)
+        return "\n".join(styled(row, self.colour) for row in rows)
 
     def block(self, block: str, columns: int) -> str:
         """A finished Markdown block; with ``--plain`` the text as it came."""

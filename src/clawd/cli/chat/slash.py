@@ -7,12 +7,13 @@ They run on a worker thread, so they may ask the daemon and wait. What changes t
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 from clawd.cli.chat.approving import answer, approve, deny
 from clawd.cli.chat.desk import Desk, Handler, said
 from clawd.cli.chat.lines import OPEN_STATES, Line, message_line, task_line
-from clawd.cli.clean import clean, one_line
+from clawd.cli.clean import clean, one_line, width
 from clawd.cli.client import JSON
 from clawd.cli.commands.memory import note_lines
 from clawd.cli.commands.trace import head as trace_head
@@ -168,16 +169,17 @@ def tools(desk: Desk, argument: str) -> list[Line]:
 def context(desk: Desk, argument: str) -> list[Line]:
     """How full the model's window is, by part of the prompt."""
     found = desk.client.get(f"{desk.path}/context")
-    lines = [context_row(part, found, desk.view.plain) for part in found["parts"]]
-    lines.append(context_row({"name": "free", "tokens": found["free"]}, found, desk.view.plain))
-    return lines
+    parts = [*found["parts"], {"name": "free", "tokens": found["free"]}]
+    columns = shutil.get_terminal_size().columns
+    return [context_row(part, found, desk.view.plain, columns) for part in parts]
 
 
-def context_row(part: JSON, found: JSON, plain: bool) -> Line:
+def context_row(part: JSON, found: JSON, plain: bool, columns: int | None = None) -> Line:
     """One part of the prompt as a bar over the window."""
     share = part["tokens"] / found["window"] if found.get("window") else 0.0
-    bar = "" if plain else "█" * round(share * 30) + "▏" * (0 < share * 30 < 0.5)
     row = f"{part['name']:<10} {count(part['tokens']):>6} {100 * share:5.1f}% "
+    full = 30 if columns is None else max(0, min(30, columns - width(row)))
+    bar = "" if plain else "█" * round(share * full) + "▏" * (0 < share * full < 0.5)
     return ((row, ""), (bar, "cyan"))
 
 
@@ -311,20 +313,27 @@ COMMANDS: dict[str, tuple[str, str, Handler | None]] = {
 """A command → its arguments, one line of help, and its handler (None: the screen's own)."""
 
 
-def help_lines() -> list[Line]:
-    """Every command and key."""
+def help_lines(columns: int) -> list[Line]:
+    """Every command and key; where it is narrow, what each does stands below it."""
+    rows = [(f"/{name} {arguments}", text) for name, (arguments, text, _) in COMMANDS.items()]
+    rows += [("", ""), *KEYS]
+    room = max(len(name) for name, _ in rows) + 2
     lines: list[Line] = []
-    for name, (arguments, text, _) in COMMANDS.items():
-        lines.append(((f"/{name} {arguments}".ljust(26), "bold"), (text, "")))
-    lines.append(said(""))
-    for key, text in KEYS:
-        lines.append(((key.ljust(26), "bold"), (text, "")))
+    for name, text in rows:
+        if columns >= room + _HELP_TEXT:
+            lines.append(((name.ljust(room), "bold"), (text, "")))
+        else:
+            lines += [((name, "bold"),), *([((f"  {text}", ""),)] if text else [])]
     return lines
+
+
+_HELP_TEXT = 42
+"""Columns for what a command does, beside its name."""
 
 
 KEYS = (
     ("Enter", "send; while a turn runs: queue"),
-    ("Ctrl+J, Alt+Enter, \\ Enter", "new line"),
+    ("Ctrl+J, Alt+Enter, \\ then Enter", "new line"),
     ("Esc", "stop the turn, keep what came"),
     ("Ctrl+C", "stop the turn; else clear; twice: leave"),
     ("Ctrl+D", "leave; the daemon goes on"),

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import click
 
+from clawd.cli.clean import wrapped
 from clawd.cli.invocation import Invocation, command, pass_invocation
 from clawd.cli.nearest import naming_the_nearest, session_ids
+from clawd.cli.output import in_rows
 from clawd.errors import Invalid
 
 NEAR = 0.8
@@ -32,24 +34,30 @@ def explain(invocation: Invocation, a: str, b: str) -> None:
     if out.as_json:
         out.document(found)
         return
-    rows = [
+    found_rights = [
         (each["right"], "yes" if each["allowed"] else "no", each["why"], _place(each))
         for each in found["rights"]
     ]
     titles = (f"{a} → {b}", "may", "because", "where")
-    if out.plain or _fits(out.columns, titles, rows):
-        out.table(titles, rows)
+    if out.plain or _fits(out.columns, titles, found_rights):
+        out.table(titles, found_rights)
     else:
         out.line((titles[0].upper(), "dim"))
-        for right, may, why, where in rows:
-            out.line(f"{right:<10}{may:<5}{why}")
-            if where:
-                out.line((f"{'':15}{where}", "dim"))
+        for right, may, why, where in found_rights:
+            first, *more = wrapped(why, (out.columns or 80) - 15)
+            out.line(f"{right:<10}{may:<5}{first}")
+            for text in more:
+                out.line(f"{'':15}{text}")
+            for text in wrapped(where, (out.columns or 80) - 15) if where else ():
+                out.line((f"{'':15}{text}", "dim"))
     for limit in found["limits"]:
         if limit["value"] >= NEAR * limit["of"]:
             text = f"{limit['limit']} of {limit['session']}: {limit['value']} of {limit['of']}"
-            out.line((text, "yellow"))
-    out.line((f"the other way: clawd explain {b} {a}", "dim"))
+            for row in in_rows([(text, "yellow")], out.columns or 200):
+                out.line(*row)
+    other = (f"the other way: clawd explain {b} {a}", "dim")
+    for row in in_rows([other], out.columns or 200):
+        out.line(*row)
 
 
 def _fits(columns: int | None, titles: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:

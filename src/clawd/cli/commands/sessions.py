@@ -270,7 +270,7 @@ def context(invocation: Invocation, session: str) -> None:
         invocation.out.document(found)
         return
     for part in [*found["parts"], {"name": "free", "tokens": found["free"]}]:
-        invocation.out.line(*context_row(part, found, invocation.plain))
+        invocation.out.line(*context_row(part, found, invocation.plain, invocation.out.columns))
     if not found["parts"]:
         raise Invalid("empty", "the prompt has no parts")
 
