@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
 def test_init_writes_a_home_that_works(home: Home) -> None:
     """Configuration, schema and workspaces are there and valid; no daemon is left running."""
-    assert (home.path / "config.schema.json").is_file()
+    written = (home.path / "config.json").read_text()
+    assert re.findall(r'"\$schema": "\./(.*)"', written) == ["config.schema.json"]
+    json.loads((home.path / "config.schema.json").read_text())
     assert (home.path / "workspaces" / "default" / "IDENTITY.md").read_text().strip()
     assert home.json("config", "validate")["ok"]
     assert home.json("doctor")["ok"]
@@ -62,6 +65,11 @@ def test_init_takes_a_key_only_when_asked(tmp_path: Path, home: Home) -> None:
     assert "model: OpenAI (OPENAI_API_KEY is set)" in used.stdout
     assert "sk-canary-0001" not in used.stdout + used.stderr
     assert "sk-canary-0001" not in (tmp_path / "b" / "config.json").read_text()
+
+
+def test_the_example_names_no_file_that_a_clone_lacks() -> None:
+    """A clone that is a home has no schema: `clawd init` writes one, and names it."""
+    assert "$schema" not in example()
 
 
 def listening(port: int) -> tuple[str, ...]:

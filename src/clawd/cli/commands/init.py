@@ -23,6 +23,7 @@ from clawd.environment import child_environment
 from clawd.errors import ClawdError, Invalid
 from clawd.nearest import nearest
 
+SCHEMA_FILE = "config.schema.json"
 STOP_SECONDS = 15.0
 TEST_SECONDS = 30.0
 
@@ -129,18 +130,22 @@ def write_home(home: Path, chosen: Offer) -> list[Path]:
     if chosen is not OFFLINE:
         text = with_first_template(text, chosen.id, chosen.template())
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    schema = home / SCHEMA_FILE
+    content = "" if schema.exists() else _schema()
+    if content or schema.exists():
+        # For editors; a clone that is a home has no such file.
+        text = text.replace("{\n", f'{{\n  "$schema": "./{SCHEMA_FILE}",\n\n', 1)
     written = [_write(home / "config.json", text)]
     for session, files in sorted(example_workspaces(examples).items()):
         workspace = home / "workspaces" / session
         if workspace.exists():
             continue
         workspace.mkdir(mode=0o700, parents=True)
-        for name, content in files.items():
-            _write(workspace / name, content)
+        for name, said in files.items():
+            _write(workspace / name, said)
         written.append(workspace)
-    schema = _schema()
-    if schema and not (home / "config.schema.json").exists():
-        written.append(_write(home / "config.schema.json", schema))
+    if content:
+        written.append(_write(schema, content))
     return written
 
 
