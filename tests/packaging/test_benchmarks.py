@@ -19,7 +19,9 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
         "sends",
         "log",
         "tools",
+        "memory_search",
         "exec",
+        "mcp_calls",
         *(pytest.param(name, marks=pytest.mark.slow) for name in ("turns", "start", "memory")),
     ],
 )
