@@ -10,6 +10,7 @@ from clawd.cli.checks.check import Check
 from clawd.cli.checks.commands import commands
 from clawd.cli.checks.daemon import daemon
 from clawd.cli.checks.machine import machine
+from clawd.cli.checks.mcp import mcp
 from clawd.cli.checks.memory import memory
 from clawd.cli.checks.providers import providers
 from clawd.cli.client import Client
@@ -29,4 +30,5 @@ def run_checks(client: Client, *, fix: bool) -> Iterator[Check]:
         yield from providers(checked.config)
         yield from commands(checked.config)
         yield from memory(checked.config)
+        yield from mcp(checked.config, client)
     yield from daemon(client, fix)

@@ -80,6 +80,8 @@ class Server:
         self._listed: list[Listed] = []
         self._failures: deque[float] = deque(maxlen=around.timing.failures)
         self._in_a_row = 0
+        self._pauses = 0
+        self._since = 0.0
         self._told = ""
         self._legacy = False
         self._ending = False
@@ -112,7 +114,7 @@ class Server:
         """Start it anew, also when it is parked; what failed before is forgotten."""
         self._again = True
         self._failures.clear()
-        self._in_a_row = 0
+        self._in_a_row = self._pauses = 0
         self._told = ""
         self._first.clear()
         self.state, self.reason = "starting", ""
@@ -218,6 +220,7 @@ class Server:
         self.connection = connection
         self.state, self.reason = "ready", ""
         self._in_a_row = 0
+        self._since = time.monotonic()
         self._up.set()
         self._first.set()
         if self._told:
@@ -256,6 +259,8 @@ class Server:
         now = time.monotonic()
         self._failures.append(now)
         self._in_a_row += 0 if was_ready else 1
+        steady = was_ready and now - self._since >= timing.window
+        self._pauses = 1 if steady else self._pauses + 1
         self._legacy = not self._legacy and not was_ready
         many = len(self._failures) == timing.failures and now - self._failures[0] < timing.window
         hopeless = not self._around.installed() or (
@@ -278,7 +283,7 @@ class Server:
 
     async def _pause(self) -> None:
         timing = self._around.timing
-        pause = min(timing.pause * 4.0 ** max(len(self._failures) - 1, 0), timing.longest_pause)
+        pause = min(timing.pause * 4.0 ** min(self._pauses - 1, 10), timing.longest_pause)
         try:
             async with asyncio.timeout(None if self.state == "parked" else pause):
                 await self._wake.wait()

@@ -61,7 +61,7 @@ def _tool_json(offer: Offer, accepted: SeenTool | None, *, whole: bool) -> JSON:
 def _difference(accepted: SeenTool | None, shown: Shown) -> Iterator[str]:
     """The lines that changed, as in a patch, with what is unseen made visible."""
     before = _lines(accepted.description, accepted.parameters) if accepted else []
-    lines = difflib.unified_diff(before, _lines(shown.description, shown.parameters), n=1)
+    lines = difflib.unified_diff(before, _lines(shown.description, shown.parameters), n=0)
     for count, line in enumerate(lines):
         if count >= _MOST_LINES:
             yield "…"
