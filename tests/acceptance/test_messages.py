@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import json
+import threading
+from pathlib import Path
 from typing import Any
 
 from clawd.testing.daemon import RunningDaemon, Start
@@ -186,6 +190,17 @@ async def test_refusals(start: Start) -> None:
     assert await daemon.say("b", "are you well?") == "ok"
 
 
+def watched(log: Path, looks: list[bytes], over: threading.Event) -> None:
+    """Read a log as quickly as it goes, and keep each content that differs from the last."""
+    while True:
+        last = over.is_set()
+        content = log.read_bytes() if log.exists() else b""
+        if content != looks[-1]:
+            looks.append(content)
+        if last:
+            return
+
+
 async def test_rapid_sends_lose_nothing(start: Start, model: ScriptedModel) -> None:
     """M27: many messages, tasks and creations at once: none lost, ids unique, files whole."""
     many = ["b", "c", "d", "e", "f"]
@@ -197,6 +212,10 @@ async def test_rapid_sends_lose_nothing(start: Start, model: ScriptedModel) -> N
     ]
     answers = await asyncio.gather(*five, *three)
     assert all("error" not in answer for answer in answers)
+    looks, over = [b""], threading.Event()
+    watching = asyncio.create_task(
+        asyncio.to_thread(watched, daemon.home / "state/sessions.jsonl", looks, over)
+    )
     more = await asyncio.gather(
         *(send(daemon, "a", many[n % 5], f"message {n}") for n in range(100)),
         *(
@@ -214,6 +233,13 @@ async def test_rapid_sends_lose_nothing(start: Start, model: ScriptedModel) -> N
             for n in range(10)
         ),
     )
+    over.set()
+    await watching
+    assert len(looks) > 2, "it was looked at while it grew"
+    for earlier, later in itertools.pairwise(looks):
+        assert later.startswith(earlier)
+        assert [json.loads(line)["id"] for line in later.splitlines()]
+        assert later.endswith(b"\n")
     assert [answer for answer in more if "error" in answer] == []
     sent = {answer["id"] for answer in (*answers[:5], *more[:100])}
     assert len(sent) == 105

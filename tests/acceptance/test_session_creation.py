@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from clawd.sessions.templates import identity_files
 from clawd.testing.daemon import ApiError, RunningDaemon, Start
 from clawd.testing.homes import latest, scripted, write_config
 from clawd.testing.model import ScriptedModel, call, say
@@ -76,8 +80,9 @@ async def test_a_created_session_is_whole_and_lasts(start: Start, model: Scripte
     assert made["id"] == "poet"
     folder = daemon.home / "workspaces/poet"
     assert (folder / "IDENTITY.md").read_text(encoding="utf-8") == "I am ünique 🦀\n"
+    built_in = identity_files("poet", "New", "Writes verse")
     for name in ("SOUL.md", "USER.md", "MEMORY.md"):
-        assert (folder / name).read_text(encoding="utf-8").strip()
+        assert (folder / name).read_text(encoding="utf-8") == built_in[name]
     assert {oct(p.stat().st_mode & 0o777) for p in folder.iterdir()} <= {"0o600", "0o700"}
     (record,) = latest(daemon.home / "state/sessions.jsonl")
     assert (record["id"], record["created"], record["createdBy"]) == ("poet", True, "boss")
@@ -98,6 +103,15 @@ async def test_a_created_session_is_whole_and_lasts(start: Start, model: Scripte
         await daemon.idle()
         await daemon.kill()
         await daemon.start()
+
+
+async def test_what_nobody_has_said_of_a_session_is_built_in(start: Start) -> None:
+    """M15: without any content the four files are the built-in ones, to the letter."""
+    daemon = await start("boss")
+    await create(daemon, "scout", name="Scout", description="Looks ahead")
+    folder = daemon.home / "workspaces/scout"
+    found = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.md")}
+    assert found == identity_files("scout", "Scout", "Looks ahead")
 
 
 async def test_a_model_creates_and_uses_a_session(start: Start, model: ScriptedModel) -> None:
@@ -199,6 +213,44 @@ async def test_a_folder_that_cannot_be_made(start: Start, model: ScriptedModel) 
     assert not (daemon.home / "state/sessions.jsonl").exists()
     assert [s["id"] for s in (await daemon.get("/api/sessions"))["items"]] == ["boss"]
     (daemon.home / "workspaces").unlink()
+    assert (await create(daemon, "new"))["id"] == "new"
+
+
+@contextmanager
+def unwritable(folder: Path) -> Iterator[None]:
+    """A folder in which nobody may make anything; to root only a read-only mount says so."""
+    if os.geteuid() != 0:
+        folder.chmod(0o500)
+        yield
+        folder.chmod(0o700)
+        return
+    for options in (["--bind"], ["-o", "remount,ro,bind"]):
+        line = ["mount", *options, str(folder), str(folder)]
+        done = subprocess.run(line, capture_output=True, text=True, timeout=20, check=False)
+        if done.returncode:
+            subprocess.run(["umount", "-l", folder], capture_output=True, timeout=20, check=False)
+            pytest.skip(f"root may write everywhere, and may not mount here: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True, timeout=20)
+
+
+async def test_a_folder_that_may_not_be_written(start: Start) -> None:
+    """M16: refused with the folder's name; no folder, no entry, and later it can be made."""
+    elsewhere: JSON = {"workspace": "elsewhere"}
+    daemon = await start("boss", boss=elsewhere)
+    folder = daemon.home / "workspaces"
+    folder.mkdir(exist_ok=True)
+    with unwritable(folder):
+        before = tree(daemon.home)
+        refused = await create(daemon, "new")
+        assert refused["error"] == "workspace_not_made"
+        assert "workspaces" in refused["message"]
+        assert refused["hint"]
+        assert tree(daemon.home) == before
+        assert not (daemon.home / "state/sessions.jsonl").exists()
+        assert [s["id"] for s in (await daemon.get("/api/sessions"))["items"]] == ["boss"]
     assert (await create(daemon, "new"))["id"] == "new"
 
 

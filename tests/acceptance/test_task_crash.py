@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+import pytest
+from watchfiles import awatch
 
 from clawd.testing.daemon import RunningDaemon, Start
 from clawd.testing.homes import latest, lines_of
@@ -260,3 +264,26 @@ async def test_old_tasks_leave_and_open_ones_stay(start: Start, model: ScriptedM
     assert listed == {young, "task-waiting", "task-human"}
     kept = {r["id"] for r in lines_of(board(daemon))}
     assert kept == {young, needed, "task-waiting", "task-human"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(150)
+async def test_a_running_daemon_forgets_old_tasks_by_itself(start: Start) -> None:
+    """M23: no restart is needed; what is open, or was needed by what is, stays."""
+    hours = 2 / 3600
+    daemon = await start("worker", "held", retention={"tasksHours": hours}, held={"enabled": False})
+    done = [await daemon.post("/api/tasks", toSession="worker", task=f"t{n}") for n in range(2)]
+    old, needed = [(await daemon.task(task["id"]))["id"] for task in done]
+    human = await daemon.post("/api/tasks", toSession="operator", fromSession="worker", task="x")
+    waits = await daemon.post(
+        "/api/tasks", toSession="operator", fromSession="worker", task="x", dependsOn=[needed]
+    )
+    assert {t["id"] for t in (await daemon.get("/api/tasks"))["items"]} >= {old, needed}
+    async with asyncio.timeout(120):
+        # The file is rewritten when tasks leave; nobody is told otherwise.
+        async for _ in awatch(daemon.home / "state"):
+            if old not in {r["id"] for r in lines_of(board(daemon))}:
+                break
+    kept = {needed, human["id"], waits["id"]}
+    assert {t["id"] for t in (await daemon.get("/api/tasks"))["items"]} == kept
+    assert {r["id"] for r in lines_of(board(daemon))} == kept

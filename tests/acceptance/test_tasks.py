@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from clawd.testing.daemon import ApiError, Start
-from clawd.testing.model import ScriptedModel, call, calls, say
+from clawd.testing.model import ScriptedModel, call, calls, fail, say
 
 JSON = dict[str, Any]
 
@@ -135,6 +135,33 @@ async def test_only_the_first_verdict_of_the_assignee_counts(
     await daemon.idle()
     assert (await daemon.get(f"/api/tasks/{task_id}"))["result"] == "first"
     assert len(await daemon.verdicts(task_id, "boss")) == 1
+
+
+async def test_a_failed_task_stays_failed(start: Start, model: ScriptedModel) -> None:
+    """M13: after a failure, by its own word or its turn's, a completion is refused with why."""
+    gate = model.hold("worker")
+    daemon = await start("boss", "worker")
+    said = await daemon.tool("boss", "delegate_task_async", target_session="worker", task="x")
+    await gate.reached()
+    by_word = {"task_id": said["taskId"], "error": "no such book"}
+    assert (await daemon.tool("worker", "complete_async_task", **by_word))["status"] == "failed"
+    gate.open()
+    await daemon.idle()
+    model.script("worker", [fail(401)])
+    crashed = await daemon.tool("boss", "delegate_task_async", target_session="worker", task="y")
+    assert (await daemon.task(crashed["taskId"]))["status"] == "failed"
+    await daemon.idle()
+    for task_id in (said["taskId"], crashed["taskId"]):
+        before = await daemon.get(f"/api/tasks/{task_id}")
+        lines = (daemon.home / "state/tasks.jsonl").read_bytes()
+        for verdict in ({"result": "found it"}, {"error": "another reason"}):
+            refused = await daemon.tool("worker", "complete_async_task", task_id=task_id, **verdict)
+            assert (refused["error"], refused["status"]) == ("already_final", "failed")
+            assert refused["message"]
+        assert await daemon.get(f"/api/tasks/{task_id}") == before
+        assert (daemon.home / "state/tasks.jsonl").read_bytes() == lines
+        assert len(await daemon.verdicts(task_id, "boss")) == 1
+    assert (await daemon.tool("worker", "complete_async_task", **by_word))["status"] == "failed"
 
 
 async def test_a_context_arrives_intact(start: Start, model: ScriptedModel) -> None:
