@@ -9,7 +9,7 @@ from clawd.agent.workbench import Workbench
 from clawd.errors import ClawdError
 from clawd.ids import now
 from clawd.storage.workspace import NOTES
-from clawd.tools.memory.index import Entry
+from clawd.tools.memory.entry import Entry
 from clawd.tools.memory.library import Library
 from clawd.tools.memory.meaning import Meaning
 from clawd.tools.memory.note import Note, check_text, clean_tags, clean_title, first_words

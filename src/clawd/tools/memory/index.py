@@ -12,13 +12,13 @@ import sqlite3
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from clawd.errors import Refused, StorageError
 from clawd.tools.memory.codes import Codes
+from clawd.tools.memory.entry import COLUMNS, Entry, Row
 from clawd.tools.memory.folder import Signature
 from clawd.tools.memory.note import Note, epoch
 from clawd.tools.memory.terms import pairs, spaced
@@ -45,7 +45,6 @@ CREATE TABLE vector (
 ) WITHOUT ROWID;
 PRAGMA user_version = {VERSION};
 """
-_COLUMNS = "row, file, title, tags, text, created, updated, changed, untrusted, source, line"
 
 _DISK = frozenset(
     {
@@ -59,35 +58,6 @@ _DISK = frozenset(
         sqlite3.SQLITE_CANTOPEN,
     }
 )
-
-Row = tuple[Any, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A note as the index knows it; ``changed`` is ``updated`` in seconds."""
-
-    row: int
-    file: str
-    title: str
-    tags: str
-    text: str
-    created: str
-    updated: str
-    changed: float
-    untrusted: bool
-    source: str
-    line: int
-
-    @classmethod
-    def of(cls, row: Row) -> Entry:
-        """The note in a row of ``_COLUMNS``."""
-        return cls(*(*row[:8], bool(row[8]), *row[9:]))
-
-    @property
-    def id(self) -> str:
-        """The note's id."""
-        return self.file.removesuffix(".md")
 
 
 class Damaged(Exception):
@@ -283,12 +253,12 @@ class Index:
     def rows(self, rows: Sequence[int]) -> dict[int, Entry]:
         """Notes by row."""
         marks = ", ".join("?" * len(rows))
-        found = self.run(f"SELECT {_COLUMNS} FROM note WHERE row IN ({marks})", rows)  # noqa: S608 - question marks
+        found = self.run(f"SELECT {COLUMNS} FROM note WHERE row IN ({marks})", rows)  # noqa: S608 - question marks
         return {row[0]: Entry.of(row) for row in found}
 
     def named(self, file: str) -> Entry | None:
         """One note by its file."""
-        found = self.run(f"SELECT {_COLUMNS} FROM note WHERE file = ?", (file,))  # noqa: S608 - names of our own
+        found = self.run(f"SELECT {COLUMNS} FROM note WHERE file = ?", (file,))  # noqa: S608 - names of our own
         return Entry.of(found[0]) if found else None
 
     def same(self, digest: bytes) -> str:
@@ -298,7 +268,7 @@ class Index:
 
     def newest(self, limit: int, after: int) -> list[Entry]:
         """Notes by the time of their last change, the latest first."""
-        sql = f"SELECT {_COLUMNS} FROM note ORDER BY changed DESC, row DESC LIMIT ? OFFSET ?"  # noqa: S608 - names of our own
+        sql = f"SELECT {COLUMNS} FROM note ORDER BY changed DESC, row DESC LIMIT ? OFFSET ?"  # noqa: S608 - names of our own
         return [Entry.of(row) for row in self.run(sql, (limit, after))]
 
     # Vectors.

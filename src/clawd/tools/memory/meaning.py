@@ -16,7 +16,7 @@ from typing import Any
 from clawd.agent.workbench import Workbench
 from clawd.errors import ClawdError
 from clawd.events import Event, Notice
-from clawd.llm.embeddings import Embedder
+from clawd.llm.port import Embedder
 from clawd.llm.tokens import estimate
 from clawd.tools.memory.codes import unit
 from clawd.tools.memory.library import Library

@@ -11,7 +11,8 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator
 
-from clawd.tools.memory.index import Entry, Index
+from clawd.tools.memory.entry import Entry
+from clawd.tools.memory.index import Index
 from clawd.tools.memory.searching import quoted
 from clawd.tools.memory.terms import telling, telling_pairs
 

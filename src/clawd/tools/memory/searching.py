@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clawd.errors import Invalid
-from clawd.tools.memory.index import Entry, Index
+from clawd.tools.memory.entry import Entry
+from clawd.tools.memory.index import Index
 from clawd.tools.memory.note import check_id
 from clawd.tools.memory.terms import pairs_of, runs, words
 

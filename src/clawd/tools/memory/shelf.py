@@ -14,8 +14,9 @@ from clawd.errors import NotFound, Refused, StorageError
 from clawd.ids import new_id
 from clawd.storage.files import make_private_folder
 from clawd.tools.memory import note as notes
+from clawd.tools.memory.entry import Entry
 from clawd.tools.memory.folder import MAX_NOTES, Folder, Opened, Read, full
-from clawd.tools.memory.index import Damaged, Entry, Index
+from clawd.tools.memory.index import Damaged, Index
 from clawd.tools.memory.news import FolderNews
 from clawd.tools.memory.note import Note
 from clawd.tools.memory.recalling import recall

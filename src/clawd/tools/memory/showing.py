@@ -10,7 +10,7 @@ from clawd.ids import new_id
 from clawd.llm.tokens import estimate
 from clawd.messages import JSON
 from clawd.storage.workspace import NOTES
-from clawd.tools.memory.index import Entry
+from clawd.tools.memory.entry import Entry
 from clawd.tools.memory.searching import Found
 from clawd.tools.memory.terms import runs, words
 
