@@ -16,7 +16,7 @@ from clawd.agent.workbench import Toolkit, Workbench
 from clawd.comms.caller import operator
 from clawd.daemon.heartbeats import OperatorInbox
 from clawd.ledger.account import Account
-from clawd.net.fetch import Fetcher
+from clawd.net.on_demand import OnDemand
 from clawd.sessions.scheduling import ScheduledTurns
 from clawd.tools.curiosity.toolkit import Curiosity
 from clawd.tools.exec.kit import Exec
@@ -83,7 +83,7 @@ def features(daemon: Daemon, home: Path) -> Features:
         toolkits=(
             Files(),
             Exec(home, daemon.supervisor.spawn, emit),
-            Web(Fetcher(), home, daemon.redactor),
+            Web(OnDemand(), home, daemon.redactor),
             Skills(home, emit),
             Mcp(home, daemon.writer, daemon.supervisor, emit, os.environ),
             schedules,

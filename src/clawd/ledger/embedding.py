@@ -26,7 +26,7 @@ class Vectors(Protocol):
 
 
 class MeteredEmbedder:
-    """Reserves before each request and settles after it; see ``clawd.llm.embeddings.Embedder``."""
+    """Reserves before each request and settles after it; see ``clawd.llm.port.Embedder``."""
 
     def __init__(
         self,

@@ -6,7 +6,6 @@ import asyncio
 import math
 import ssl
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import httpx2
 import msgspec
@@ -16,6 +15,7 @@ from clawd.llm import faults
 from clawd.llm.connections import addressed
 from clawd.llm.endpoint import Endpoint
 from clawd.llm.patience import Patience
+from clawd.llm.port import Vector
 from clawd.llm.tokens import estimate
 from clawd.messages import Usage
 from clawd.secrets import Secret
@@ -24,25 +24,6 @@ ANSWER_LIMIT = 64 * 1024 * 1024
 """The longest answer that is taken, in bytes."""
 AT_ONCE = 4
 """So many requests run at once; the others wait within their own limit of time."""
-
-Vector = list[float]
-
-
-class Embedder(Protocol):
-    """Makes vectors with one model; ``name`` tells its vectors from those of any other."""
-
-    @property
-    def name(self) -> str:
-        """The template and the model."""
-        ...
-
-    async def embed(self, texts: Sequence[str], seconds: float) -> list[Vector]:
-        """One vector for each text, in their order, within so many seconds.
-
-        Raises ``ClawdError``: the endpoint failed, a budget is spent, the time is over.
-        """
-        ...
-
 
 class _Item(msgspec.Struct, frozen=True, gc=False):
     embedding: Vector

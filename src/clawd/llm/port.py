@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -64,5 +64,24 @@ class ChatModel(Protocol):
 
         Raises ``ProviderError``, ``ProviderBusy``, ``ContextOverflow`` or ``TimedOut``. Closing
         or cancelling the iterator closes the HTTP response at once.
+        """
+        ...
+
+
+Vector = list[float]
+
+
+class Embedder(Protocol):
+    """Makes vectors with one model; ``name`` tells its vectors from those of any other."""
+
+    @property
+    def name(self) -> str:
+        """The template and the model."""
+        ...
+
+    async def embed(self, texts: Sequence[str], seconds: float) -> list[Vector]:
+        """One vector for each text, in their order, within so many seconds.
+
+        Raises ``ClawdError``: the endpoint failed, a budget is spent, the time is over.
         """
         ...

@@ -19,9 +19,8 @@ from clawd.ledger.account import Account
 from clawd.ledger.embedding import MeteredEmbedder, Vectors
 from clawd.ledger.ledger import Ledger
 from clawd.ledger.metered import Metered
-from clawd.llm.embeddings import Embedder
 from clawd.llm.failover import Failover
-from clawd.llm.port import ChatModel
+from clawd.llm.port import ChatModel, Embedder
 from clawd.messages import JSON, Usage
 from clawd.secrets import Redactor, Secret
 from clawd.sessions.services import Chosen

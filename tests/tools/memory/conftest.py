@@ -16,7 +16,7 @@ from clawd.config.schema import SessionSettings, ToolSettings
 from clawd.errors import ClawdError, ProviderBusy
 from clawd.events import Event, Notice
 from clawd.lineage import begin
-from clawd.llm.embeddings import Embedder
+from clawd.llm.port import Embedder
 from clawd.testing.embeddings import Embeddings
 from clawd.tools.memory.toolkit import Memory
 

@@ -14,7 +14,7 @@ from clawd.errors import ClawdError, NotFound, Unreachable
 from clawd.fences import fenced, quoted
 from clawd.ids import new_id
 from clawd.net.allowed import Allowed
-from clawd.net.fetch import Fetcher
+from clawd.net.on_demand import Fetching
 from clawd.net.response import Response
 from clawd.tools.web.content import page_of, readable, summary
 from clawd.tools.web.writer import Page
@@ -31,7 +31,7 @@ _AT_ONCE = 4 * 1024
 class FetchTools:
     """Reading the web, within what the session's settings allow."""
 
-    def __init__(self, fetcher: Fetcher, bench: Workbench) -> None:
+    def __init__(self, fetcher: Fetching, bench: Workbench) -> None:
         self._fetcher = fetcher
         self._allowed = Allowed.of(bench.settings.tools.allow_nets)
 

@@ -17,7 +17,7 @@ from clawd.fences import fenced, quoted
 from clawd.ids import new_id
 from clawd.net.allowed import Allowed
 from clawd.net.bounds import Bounds
-from clawd.net.fetch import Fetcher
+from clawd.net.on_demand import Fetching
 from clawd.net.response import Response
 from clawd.net.urls import parse
 from clawd.secrets import Redactor, Secret
@@ -54,7 +54,7 @@ class Keys:
 class SearchTools:
     """Searching the web, with the service of the session's settings."""
 
-    def __init__(self, fetcher: Fetcher, keys: Keys, search: WebSearch) -> None:
+    def __init__(self, fetcher: Fetching, keys: Keys, search: WebSearch) -> None:
         self._fetcher = fetcher
         self._keys = keys
         self._search = search

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from clawd.agent.tool import Tool, bind
 from clawd.agent.workbench import Toolkit, Workbench
-from clawd.net.fetch import Fetcher
+from clawd.net.on_demand import Fetching
 from clawd.secrets import Redactor
 from clawd.tools.web.fetching import FetchTools
 from clawd.tools.web.searching import Keys, SearchTools
@@ -15,7 +15,7 @@ from clawd.tools.web.searching import Keys, SearchTools
 class Web(Toolkit):
     """``web_fetch``, and ``web_search`` where a service is configured."""
 
-    def __init__(self, fetcher: Fetcher, home: Path, redactor: Redactor) -> None:
+    def __init__(self, fetcher: Fetching, home: Path, redactor: Redactor) -> None:
         self._fetcher = fetcher
         self._keys = Keys(home, redactor)
 
