@@ -174,7 +174,7 @@ def test_an_endpoint_out_of_reach_is_named(home: Home) -> None:
 
 def test_commands_need_a_sandbox_that_works(home: Home) -> None:
     """Asked only where a session may run commands; the package, or what is not confined."""
-    config = {"sessions": {"default": {}}}
+    config: dict[str, Any] = {"sessions": {"default": {}}}
     path = home.path / "config.json"
     path.write_text(json.dumps(config))
     assert not [item for item in examined(home)[1] if item["name"] == "commands"]

@@ -25,6 +25,7 @@ ANSWER_LIMIT = 64 * 1024 * 1024
 AT_ONCE = 4
 """So many requests run at once; the others wait within their own limit of time."""
 
+
 class _Item(msgspec.Struct, frozen=True, gc=False):
     embedding: Vector
     index: int | None = None
