@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from clawd.agent.tool import Answer, Declaration, Tool
 from clawd.agent.trust import Trust
 from clawd.agent.workbench import Workbench
 from clawd.approvals.policy import judge, power_of
+from clawd.approvals.review import in_order
 from clawd.config.schema import SessionSettings
 from clawd.lineage import begin
 
@@ -74,3 +76,39 @@ def test_a_marked_turn_needs_a_yes_for_its_powers(tmp_path: Path) -> None:
     assert judge(named, *call).decision == "allow"
     denied = bench(tmp_path, marked=True, approval={"create_session": "deny"})
     assert judge(denied, *call).decision == "deny"
+
+
+@pytest.mark.parametrize(
+    ("path", "decision"),
+    [
+        ("secret/x", "deny"),
+        ("./secret/x", "deny"),
+        ("notes/../secret/x", "deny"),
+        ("link/x", "deny"),
+        ("{workspace}/secret/x", "deny"),
+        ("notes/x", "allow"),
+        ("./notes//x", "allow"),
+        ("notes/../other/x", "ask"),
+        ("{workspace}/notes/x", "allow"),
+    ],
+)
+def test_a_path_fits_however_it_is_written(path: str, decision: str, tmp_path: Path) -> None:
+    """Detours and links lead round no pattern: what is let through is inside of it."""
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "link").symlink_to("secret")
+    patterns = {"write_file(secret/*)": "deny", "write_file(notes/*)": "allow", "*": "ask"}
+    given = {"path": path.format(workspace=tmp_path), "content": "x"}
+    assert judge(bench(tmp_path, approval=patterns), "write_file", given).decision == decision
+
+
+def test_the_tool_says_which_parameter_is_first() -> None:
+    """And not the model, which may write the arguments of a tool of elsewhere in any order."""
+    schema = {"properties": {"to": {"type": "string"}, "text": {"type": "string"}}}
+    declaration = Declaration("mail__send", "", None, schema, 60.0)
+
+    async def send(**given: Any) -> Answer:
+        return Answer(str(given))
+
+    given = in_order(Tool(declaration, send), {"text": "me@home", "to": "them@elsewhere", "x": 1})
+    assert [*given] == ["to", "text", "x"]
+    assert [*in_order(Tool(declaration, send), {"text": "me@home"}).items()][0] == ("to", None)

@@ -84,6 +84,7 @@ async def run_turn(
     try:
         if waited := conversation.open_calls():
             await run_tools(turn, conversation, tools, waited)
+            turn.repetition.check(turn.id)
         for _ in range(turn.model_calls, turn.max_model_calls):
             await conversation.hear()
             reply = await _ask(turn, model, conversation, offered)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from clawd.agent.history import calls_made
 from clawd.errors import GuardRefused, ProviderError
 from clawd.messages import ChatMessage, ToolCall
 
@@ -39,10 +40,16 @@ class Repetition:
             f"at {self._stop} the turn is stopped]"
         )
 
-    def replay(self, messages: Iterable[ChatMessage]) -> None:
-        """Count what the turn called before it was cut off and went on."""
+    def replay(self, messages: Sequence[ChatMessage], ahead: Iterable[ToolCall] = ()) -> None:
+        """Count what the turn called before it was cut off and went on.
+
+        ``ahead`` are calls that are yet to be made, and counted then.
+        """
         for call in (call for message in messages for call in message.tool_calls):
             self._calls[call.function.name, call.function.arguments] += 1
+        self._calls.subtract((call.function.name, call.function.arguments) for call in ahead)
+        for _, succeeded in calls_made(messages).values():
+            self.ended(succeeded=succeeded)
 
     def ended(self, *, succeeded: bool) -> None:
         """Count how a call ended."""

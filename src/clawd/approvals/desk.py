@@ -105,6 +105,11 @@ class Desk:
         """Whether a turn waits for a human."""
         return any(a.state == "open" for a in self._asked_in(turn))
 
+    def waits_for_all(self, turn: str, calls: Iterable[str]) -> bool:
+        """Whether the human has said nothing yet of any of these calls."""
+        found = [self.of_call(turn, call) for call in calls]
+        return all(a is not None and a.state == "open" for a in found)
+
     def undone(self, turn: str) -> set[str]:
         """The calls of a turn that were never begun: they may still be made."""
         return {a.call for a in self._asked_in(turn) if a.state != "used"}
@@ -159,6 +164,12 @@ class Desk:
         for approval in self.waiting(session):
             if turn in (None, approval.turn):
                 await self.settle(approval.id, "withdrawn", by="clawd")
+
+    async def dismiss(self, session: str) -> None:
+        """A session is gone, and another may come under its name: nothing is left of it here."""
+        await self.withdraw(session=session)
+        for rule in [rule for rule in self.rules() if rule.session == session]:
+            await self.forget(rule.id)
 
     # Standing rules.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from clawd.agent.workbench import Workbench
 from clawd.config.patterns import COMMANDS, read
@@ -16,6 +16,7 @@ Power = Literal["create_session", "identity", "exec_network"]
 
 _IDENTITY = frozenset(name.casefold() for name in get_args(IdentityFile))
 _WRITING = frozenset({"write_file", "edit_file", "delete_file"})
+_FILES = _WRITING | {"read_file", "list_dir", "find_files", "search_text"}
 _WHAT: dict[Power, str] = {
     "create_session": "creates a session",
     "identity": "writes an identity file",
@@ -34,7 +35,7 @@ class Verdict:
 
 def judge(bench: Workbench, tool: str, given: JSON) -> Verdict:
     """Whether a session may make this call in this turn."""
-    found = _by_pattern(bench.settings.tools.approval, tool, given)
+    found = _by_pattern(bench, tool, given)
     if found.decision == "deny":
         return found
     power = power_of(bench, tool, given)
@@ -68,8 +69,24 @@ def is_identity(bench: Workbench, path: str) -> bool:
     return name.casefold() in _IDENTITY and folder == os.path.realpath(bench.workspace)
 
 
-def _by_pattern(patterns: dict[str, Any], tool: str, given: JSON) -> Verdict:
-    for text, decision in patterns.items():
-        if read(text).fits(tool, given, allows=decision == "allow"):
+def _by_pattern(bench: Workbench, tool: str, given: JSON) -> Verdict:
+    plain, *others = _spelt(bench, tool, given)
+    for text, decision in bench.settings.tools.approval.items():
+        allows = decision == "allow"
+        # What is let through must fit as it is meant; what is not, in any way to write it.
+        ways = (plain,) if allows else (plain, *others)
+        if any(read(text).fits(tool, way, allows=allows) for way in ways):
             return Verdict(decision, f"tools.approval has {text!r}: {decision}", text)
     return Verdict("allow")
+
+
+def _spelt(bench: Workbench, tool: str, given: JSON) -> list[JSON]:
+    """A call with its path as plain as it can be, as it was written, and where links lead."""
+    path = given.get("path")
+    if tool not in _FILES or not isinstance(path, str) or not path or "\0" in path:
+        return [given]
+    root = os.path.realpath(bench.workspace)
+    whole = os.path.normpath(os.path.join(bench.workspace, path))
+    plain = os.path.relpath(whole, bench.workspace)
+    real = os.path.relpath(os.path.realpath(os.path.join(root, path)), root)
+    return [given | {"path": way} for way in dict.fromkeys((plain, path, real))]

@@ -21,6 +21,7 @@ from clawd.ids import new_id, now, timestamp
 from clawd.lineage import Lineage
 from clawd.messages import JSON
 
+ASKING = "ask_user"
 SHOWN_BYTES = 16 * 1024
 """How much of a call's arguments is kept for the human to see."""
 
@@ -36,12 +37,9 @@ class Review:
 
     async def __call__(self, tool: Tool, call_id: str, given: JSON) -> None:
         """Nothing when the call may run; else ``Refused`` or ``ParkedCall``."""
+        given = in_order(tool, given)
         written = msgspec.json.encode(given, enc_hook=str)
         digest = hashlib.sha256(tool.name.encode() + b"\0" + written).hexdigest()[:32]
-        known = self.desk.of_call(self.bench.turn, call_id)
-        if known is not None and known.digest == digest and known.state != "used":
-            await self._as_decided(known)
-            return
         verdict = judge(replace(self.bench, settings=self.settings()), tool.name, given)
         if verdict.decision == "deny":
             raise Refused(
@@ -49,7 +47,12 @@ class Review:
                 f"the operator denies this call of {tool.name}",
                 hint=verdict.why,
             )
-        if verdict.decision == "allow":
+        known = self.desk.of_call(self.bench.turn, call_id)
+        if known is not None and known.digest == digest and known.state != "used":
+            await self._as_decided(known)
+            return
+        if verdict.decision == "allow" or tool.name == ASKING:
+            # Nobody needs to be asked whether they may be asked.
             return
         if verdict.rule and self.desk.allowed_by(self.bench.session, tool.name, given):
             return
@@ -90,6 +93,17 @@ class Review:
             rule=verdict.rule,
             **asked_by(self.bench, call_id),
         )
+
+
+def in_order(tool: Tool, given: JSON) -> JSON:
+    """The arguments as the tool declares them, not as a model wrote them: its first one counts.
+
+    It is there, as nothing, where a tool of elsewhere was not given it: no other stands for it.
+    """
+    declared = tool.declaration.parameters.get("properties")
+    names = [*declared] if isinstance(declared, dict) else []
+    first = {name: given.get(name) for name in names[:1]}
+    return first | {name: given[name] for name in names if name in given} | given
 
 
 def asked_by(bench: Workbench, call_id: str) -> JSON:

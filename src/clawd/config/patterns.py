@@ -39,8 +39,13 @@ class Pattern:
         name = self.name or next(iter(given), None)
         if name is None or name not in given:
             return False
-        shell = allows and tool in COMMANDS
-        return _matcher(self.value, shell=shell)(_text(given[name])) is not None
+        like = _matcher(self.value, shell=allows and tool in COMMANDS)
+        value = given[name]
+        if like(_text(value)):
+            return True
+        # One of several is enough to be asked or refused, and not to be let through.
+        several = [like(_text(each)) for each in value] if isinstance(value, list) else []
+        return bool(several) and (all(several) if allows else any(several))
 
 
 def read(pattern: str) -> Pattern:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -76,10 +77,12 @@ class ApprovalRoutes:
                 hint="tools.afterUntrusted in config.json allows it for good",
             )
         state: dict[str, State] = {"allow": "allowed", "deny": "denied", "answer": "answered"}
+        # Before anything is decided: arguments may be too long for a rule.
+        standing = pattern_of(approval) if body.always and body.decision == "allow" else ""
         decided = await desk.settle(approval.id, state[body.decision], answer=body.answer)
         facts = shown(decided)
-        if body.always and body.decision == "allow":
-            facts["standing"] = _rule(await desk.always(decided, pattern_of(decided)))
+        if standing:
+            facts["standing"] = _rule(await desk.always(decided, standing))
         return one("approval", facts)
 
     async def rules(self, _: Request) -> Response:
@@ -97,7 +100,8 @@ def shown(approval: Approval) -> JSON:
     for name in ("record", "sealed", "digest"):
         facts.pop(name, None)
     if approval.kind == "approval" and approval.rule:
-        facts["pattern"] = pattern_of(approval)
+        with suppress(Invalid):  # for what is too long there is no rule
+            facts["pattern"] = pattern_of(approval)
     return facts
 
 

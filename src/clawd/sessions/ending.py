@@ -64,9 +64,18 @@ class TurnEnding:
         return next((task.id for task in found if task is not None), None)
 
     async def cancelled(
-        self, turn: TurnRecord, answers: list[SessionMessage], by: str, run: Turn | None = None
+        self,
+        turn: TurnRecord,
+        answers: list[SessionMessage],
+        by: str,
+        run: Turn | None = None,
+        *,
+        aside: bool = False,
     ) -> None:
-        """The turn was stopped for good: its messages are read, its task is cancelled."""
+        """The turn was stopped for good: its messages are read, its task is cancelled.
+
+        ``aside``: it is not the one that runs, whose end is another's to announce.
+        """
         await self._services.desk.withdraw(turn=turn.id)
         if isinstance(self._end, RunFinished) and self._end.run_id == turn.id:
             return  # it was over before it heard of the stop
@@ -74,12 +83,13 @@ class TurnEnding:
         task_id = self.task(turn)
         error = {"error": "cancelled", "message": f"cancelled by {by}"}
         usage = run.usage if run else turn.usage
-        if turn.status == "running" or turn.started_at:
+        begun = turn.status == "running" or turn.started_at
+        if begun and not aside:
             self._failed(turn, CANCELLED, usage)
         await self._transcript.change(
             turn, status="cancelled", ended_at=now(), error=error, usage=usage
         )
-        if turn.trigger.kind == "schedule" and not turn.started_at:
+        if (begun and aside) or (turn.trigger.kind == "schedule" and not turn.started_at):
             # Not for ``announce``, which is about the turn that runs.
             self._services.emit(self._failure(turn, CANCELLED, usage))
         settling = self._services.comms.settling
@@ -107,8 +117,13 @@ class TurnEnding:
             if turn.trigger.kind == "task":
                 await self._services.comms.tasks.suspended(turn.trigger.ids[0])
 
-    async def parked(self, turn: TurnRecord, caller: Caller, run: Turn) -> None:
-        """The turn stands still until a human has said something; the session goes on without."""
+    async def parked(
+        self, turn: TurnRecord, caller: Caller, run: Turn, calls: tuple[str, ...]
+    ) -> None:
+        """The turn stands still until a human has said something; the session goes on without.
+
+        ``calls`` are those that wait, by their ids.
+        """
         self._end = RunSuspended(
             session=self._settings().id,
             trace=turn.lineage.trace,
@@ -116,9 +131,14 @@ class TurnEnding:
             usage=run.usage,
             reason="approval",
         )
-        await self._transcript.change(
+        turn = await self._transcript.change(
             turn, status="parked", attempt=turn.attempt - 1, usage=run.usage, stood_still=True
         )
+        if not self._services.desk.waits_for_all(turn.id, calls):
+            # The word came while other calls of the same reply still ran.
+            self._services.bus.publish(turn_envelope(turn, self._settings().id))
+        # What waits in it were answered is in the transcript by now.
+        await self._services.comms.post.read(caller.answers)
         if caller.task is not None:
             await self._services.comms.tasks.input_required(caller.task)
             await self._ask_creator(caller, caller.task)
@@ -158,7 +178,7 @@ class TurnEnding:
         """
         try:
             if isinstance(outcome, Parked):
-                await self.parked(turn, caller, run)
+                await self.parked(turn, caller, run, outcome.calls)
             else:
                 await self._settle(turn, caller, run, outcome)
         except StorageError as refused:
@@ -223,6 +243,8 @@ class TurnEnding:
         self._failed(turn, error.as_json(), turn.usage)
         if again:
             self._retry_later(turn)
+        else:
+            await self._services.desk.withdraw(turn=turn.id)
 
     def _retry_later(self, turn: TurnRecord) -> None:
         from_now = min(60.0, 0.5 * 2**turn.attempt)

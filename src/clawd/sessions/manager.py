@@ -326,7 +326,7 @@ class SessionManager:
         await self._services.writer.release(*files)
         if moved:
             return
-        await self._services.desk.withdraw(session=session_id)
+        await self._services.desk.dismiss(session_id)
         self._services.emit(SessionRemoved(session=session_id))
         for task in self._comms.board.open_for(worker=session_id):
             await self._comms.tasks.end(

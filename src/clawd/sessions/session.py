@@ -223,9 +223,7 @@ class Session:
             raise NotFound("unknown_turn", f"session {self.id} has no open turn {turn_id[:80]!a}")
         self._services.bus.withdraw(self.id, turn_id)
         self._steers = [steer for steer in self._steers if steer.id != turn_id]
-        await self._runner.cancelled(turn, by)
-        if self.running is None:
-            self._runner.announce()
+        await self._runner.cancelled(turn, by, aside=True)
         return turn
 
     def _suspended(self) -> str | None:

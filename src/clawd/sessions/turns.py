@@ -86,10 +86,11 @@ class TurnRunner:
         """The turn is about to be cancelled for good: it will not go on later."""
         self._stopped = True
 
-    async def cancelled(self, turn: TurnRecord, by: str) -> None:
-        """The turn was stopped for good."""
+    async def cancelled(self, turn: TurnRecord, by: str, *, aside: bool = False) -> None:
+        """The turn was stopped for good; ``aside``: while it was not the one that runs."""
         run = self._run if self._run is not None and self._run.id == turn.id else None
-        await self._ending.cancelled(turn, self._answers, by, run)
+        answers = [] if aside else self._answers
+        await self._ending.cancelled(turn, answers, by, run, aside=aside)
 
     async def suspended(self, turn: TurnRecord) -> None:
         """The session stops in good order: the turn goes on later, as if not started."""
@@ -304,7 +305,7 @@ class TurnRunner:
         repetition = Repetition(
             limits.repeated_call_warn, limits.repeated_call_stop, limits.max_failed_calls_in_a_row
         )
-        repetition.replay(said)
+        repetition.replay(said, unanswered(said))  # what waited is counted when it is made
         run = Turn(
             turn.id,
             settings.id,

@@ -1,0 +1,189 @@
+"""What happens beside a turn that waits for its human: words at odd times, stops, other turns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from clawd.testing.daemon import ApiError, RunningDaemon, Start
+from clawd.testing.model import ScriptedModel, call, calls, say
+from clawd.testing.reload import read_config, reloaded
+
+ASK = {"tools": {"approval": {"send_message_to_session": "ask"}}}
+SEND = {"target_session": "b", "message": "hello"}
+
+
+async def asked(daemon: RunningDaemon, known: int = 0, *, parked: bool = True) -> list[Any]:
+    """What waits, once more than ``known`` were ever asked, and the turn stands still."""
+    event = await daemon.until(
+        lambda e: (
+            e["event"] == "approval_requested"
+            and len(daemon.named("approval_requested")) > known
+            and e == daemon.named("approval_requested")[-1]
+        )
+    )
+    if parked:
+        seen = daemon.events.index(event)
+        await daemon.until(
+            lambda e: e["event"] == "run_suspended" and daemon.events.index(e) > seen
+        )
+    waiting: list[Any] = (await daemon.get("/api/approvals"))["items"]
+    return waiting
+
+
+async def decide(daemon: RunningDaemon, approval: dict[str, Any], **word: Any) -> dict[str, Any]:
+    """Say a word."""
+    return await daemon.post(f"/api/approvals/{approval['id']}", **word)
+
+
+def results(model: ScriptedModel, session: str) -> list[str]:
+    """The results of tools in the last request of a session."""
+    return [m["content"] for m in model.of(session)[-1].messages if m["role"] == "tool"]
+
+
+async def test_a_word_may_come_before_the_turn_stands_still(
+    start: Start, model: ScriptedModel
+) -> None:
+    """Said while another call of the same reply still runs: the turn goes on all the same."""
+    waits = call("send_message_to_session", target_session="c", message="?", wait_seconds=20)
+    model.script("a", [calls(call("send_message_to_session", **SEND), waits), say("done")])
+    daemon = await start(
+        "a", "b", "c", a={"tools": {"approval": {"send_message_to_session(b)": "ask"}}}
+    )
+    gate = model.hold("c")
+    turn = await daemon.prompt("a", "tell b")
+    (approval,) = await asked(daemon, parked=False)
+    await gate.reached()
+    await decide(daemon, approval, decision="allow")
+    gate.open()
+    assert await daemon.ended(turn) == "done"
+    assert [m["content"] for m in (await daemon.get("/api/messages", session="b"))["items"]] == [
+        "hello"
+    ]
+
+
+async def test_long_arguments_can_be_allowed(start: Start, model: ScriptedModel) -> None:
+    """What is too long for a standing rule is listed and decided like anything; once only."""
+    long = call("send_message_to_session", target_session="b", message="x" * 20_000)
+    model.script("a", [long, say("done")])
+    daemon = await start("a", "b", a=ASK)
+    turn = await daemon.prompt("a", "tell b")
+    (approval,) = await asked(daemon)
+    with pytest.raises(ApiError) as refused:
+        await decide(daemon, approval, decision="allow", always=True)
+    assert refused.value.code == "too_large"
+    await decide(daemon, approval, decision="allow")
+    assert await daemon.ended(turn) == "done"
+
+
+async def test_one_of_several_targets_is_enough(start: Start, model: ScriptedModel) -> None:
+    """A list with the one that a pattern names is no way around it."""
+    model.script("a", [call("send_message_to_session", **SEND | {"target_session": ["b"]})])
+    approval = {"send_message_to_session(target_session=b)": "deny"}
+    daemon = await start("a", "b", a={"tools": {"approval": approval}})
+    await daemon.say("a", "tell b")
+    assert "tool_denied" in results(model, "a")[0]
+
+
+async def test_stopping_it_is_told_while_another_turn_runs(
+    start: Start, model: ScriptedModel
+) -> None:
+    """M34: each of the two turns has its own end on the stream."""
+    model.script("a", [call("send_message_to_session", **SEND), say("second")])
+    daemon = await start("a", "b", a=ASK)
+    first = await daemon.prompt("a", "one")
+    await asked(daemon)
+    gate = model.hold("a")
+    second = await daemon.prompt("a", "two")
+    await gate.reached()
+    await daemon.post("/api/sessions/a/cancel", turn=first)
+    gate.open()
+    assert await daemon.ended(second) == "second"
+    await daemon.until(lambda e: e["event"] == "run_failed" and e["run_id"] == first)
+
+
+async def test_asking_needs_no_yes(start: Start, model: ScriptedModel) -> None:
+    """Where every call needs a yes a question is asked at once, and once."""
+    model.script("a", [call("ask_user", question="Which?"), say("done")])
+    daemon = await start("a", a={"tools": {"approval": {"*": "ask"}}})
+    turn = await daemon.prompt("a", "ask me")
+    (question,) = await asked(daemon)
+    assert question["kind"] == "question"
+    await decide(daemon, question, decision="answer", answer="this")
+    assert await daemon.ended(turn) == "done"
+
+
+async def test_a_deny_is_stronger_than_an_earlier_yes(start: Start, model: ScriptedModel) -> None:
+    """M32: what is saved before the call is made holds for it."""
+    model.script("a", [call("send_message_to_session", **SEND), say("done")])
+    daemon = await start("a", "b", a=ASK)
+    turn = await daemon.prompt("a", "tell b")
+    (approval,) = await asked(daemon)
+    await daemon.post("/api/pause", session="a")
+    await decide(daemon, approval, decision="allow")
+    config = read_config(daemon)
+    config["sessions"]["a"]["tools"] = {"approval": {"send_message_to_session": "deny"}}
+    await reloaded(daemon, config)
+    await daemon.post("/api/resume", session="a")
+    assert await daemon.ended(turn) == "done"
+    assert "tool_denied" in results(model, "a")[0]
+
+
+async def test_no_rule_outlives_its_session(start: Start, model: ScriptedModel) -> None:
+    """Whoever comes later under the name of a removed session begins without its rules."""
+    model.script("spare", [call("send_message_to_session", **SEND), say("done")])
+    daemon = await start("a", "b", a=ASK)
+    made = {"session_id": "kid", "provider_template": "scripted", "name": "Kid"}
+    await daemon.tool("a", "create_session", **made)
+    turn = await daemon.prompt("kid", "tell b")
+    (approval,) = await asked(daemon)
+    await decide(daemon, approval, decision="allow", always=True)
+    assert await daemon.ended(turn) == "done"
+    await daemon.ask("DELETE", "/api/sessions/kid")
+    assert not (await daemon.get("/api/approvals/rules"))["items"]
+
+
+async def test_answers_that_it_got_before_are_read(start: Start, model: ScriptedModel) -> None:
+    """What a wait brought in before the turn stood still does not wait in the mailbox."""
+    waits = call("send_message_to_session", target_session="b", message="?", wait_seconds=20)
+    model.script("a", [waits, call("ask_user", question="Go on?"), say("done")])
+    daemon = await start("a", "b")
+    turn = await daemon.prompt("a", "ask b")
+    (question,) = await asked(daemon)
+    await decide(daemon, question, decision="answer", answer="yes")
+    assert await daemon.ended(turn) == "done"
+    (answer,) = (await daemon.get("/api/messages", session="a"))["items"]
+    assert answer["read"]
+
+
+async def test_a_turn_that_failed_asks_nothing(start: Start, model: ScriptedModel) -> None:
+    """Two calls wait, one is allowed, and the model is out of reach: nothing waits any more."""
+    again = call("send_message_to_session", **SEND | {"message": "again"})
+    model.script("a", [calls(call("send_message_to_session", **SEND), again)])
+    daemon = await start("a", "b", a=ASK)
+    turn = await daemon.prompt("a", "tell b twice")
+    await asked(daemon, 1)
+    config = read_config(daemon)
+    config["providerTemplates"]["scripted"]["apiKey"] = "${NOT_THERE_AT_ALL}"
+    await reloaded(daemon, config)
+    one, _ = (await daemon.get("/api/approvals"))["items"]
+    await decide(daemon, one, decision="allow")
+    await daemon.until(lambda e: e["event"] == "run_failed" and e["run_id"] == turn)
+    await daemon.until(
+        lambda e: e["event"] == "approval_settled" and e["approval"]["state"] == "withdrawn"
+    )
+    assert not (await daemon.get("/api/approvals"))["items"]
+
+
+async def test_asking_in_vain_comes_to_an_end(start: Start, model: ScriptedModel) -> None:
+    """Calls that are turned down one after another are failed calls in a row."""
+    sends = [call("send_message_to_session", **SEND | {"message": f"{n}"}) for n in range(4)]
+    model.script("a", sends)
+    daemon = await start("a", "b", a=ASK | {"limits": {"maxFailedCallsInARow": 3}})
+    turn = await daemon.prompt("a", "tell b")
+    for known in range(3):
+        (approval,) = await asked(daemon, known)
+        await decide(daemon, approval, decision="deny")
+    failed = await daemon.until(lambda e: e["event"] == "run_failed" and e["run_id"] == turn)
+    assert failed["error"]["error"] == "guard_failed_calls_in_a_row"
