@@ -83,7 +83,9 @@ def list_(invocation: Invocation, session: str | None, limit: int) -> None:
         out.note("there are more; --limit N shows up to 200")
 
 
-@command("show", "clawd memory show likes-green-tea")
+@command(
+    "show", "clawd memory show likes-green-tea", "clawd memory show likes-green-tea -s coder --json"
+)
 @click.argument("note")
 @_session
 @pass_invocation
@@ -110,7 +112,11 @@ def show(invocation: Invocation, note: str, session: str | None) -> None:
         out.line(row)
 
 
-@command("forget", "clawd memory forget likes-green-tea")
+@command(
+    "forget",
+    "clawd memory forget likes-green-tea",
+    "clawd memory forget likes-green-tea -s coder",
+)
 @click.argument("note")
 @_session
 @pass_invocation
