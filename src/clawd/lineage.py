@@ -56,6 +56,11 @@ class Lineage(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, g
         )
 
 
+def from_outside(lineage: Lineage | None) -> bool:
+    """Whether what came with this is text from outside, or may be: from nobody knows where."""
+    return lineage is None or lineage.untrusted or lineage.origin == "external"
+
+
 def _origin(through: str) -> Origin:
     return "operator" if through == OPERATOR else "peer"
 

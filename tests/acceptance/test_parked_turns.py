@@ -187,3 +187,38 @@ async def test_asking_in_vain_comes_to_an_end(start: Start, model: ScriptedModel
         await decide(daemon, approval, decision="deny")
     failed = await daemon.until(lambda e: e["event"] == "run_failed" and e["run_id"] == turn)
     assert failed["error"]["error"] == "guard_failed_calls_in_a_row"
+
+
+async def continuing(
+    start: Start, model: ScriptedModel, **given: Any
+) -> tuple[RunningDaemon, str, dict[str, Any]]:
+    """A task that its worker goes on with after a part of it is done, and then asks about."""
+    delegates = call("delegate_task_async", target_session="c", task="a part")
+    asks = call("ask_user", question="How many?")
+    model.script("b", [delegates, say("given"), asks, say("three")])
+    daemon = await start("b", "c")
+    task = (await daemon.post("/api/tasks", toSession="b", task="make some", **given))["id"]
+    (question,) = await asked(daemon)
+    assert (await daemon.get(f"/api/tasks/{task}"))["status"] == "input_required"
+    return daemon, task, question
+
+
+async def test_a_deadline_ends_a_continued_task_that_waits(
+    start: Start, model: ScriptedModel
+) -> None:
+    """M34: nobody is asked any more for a task that is over."""
+    daemon, task, question = await continuing(start, model, deadlineSeconds=3)
+    assert (await daemon.task(task))["reason"] == "deadline"
+    await daemon.until(lambda e: e["event"] == "approval_settled")
+    assert (await daemon.get(f"/api/approvals/{question['id']}"))["state"] == "withdrawn"
+
+
+async def test_a_continued_task_goes_on(start: Start, model: ScriptedModel) -> None:
+    """It is worked on again once its question is answered."""
+    daemon, task, question = await continuing(start, model)
+    gate = model.hold("b")
+    await decide(daemon, question, decision="answer", answer="3")
+    await gate.reached()
+    assert (await daemon.get(f"/api/tasks/{task}"))["status"] == "processing"
+    gate.open()
+    assert (await daemon.task(task))["result"] == "three"

@@ -15,8 +15,9 @@ from clawd.comms.board import TaskBoard, already_final, unknown_task
 from clawd.comms.caller import Caller
 from clawd.comms.checks import check_content, check_context, encoded
 from clawd.comms.clock import Clock
+from clawd.comms.dependencies import brought_along, done, unmet
 from clawd.comms.directory import Directory
-from clawd.comms.evidence import check_evidence, stamped
+from clawd.comms.evidence import check_evidence, marked, stamped
 from clawd.comms.guards import Guards
 from clawd.comms.models import AsyncTask
 from clawd.comms.post import Post
@@ -138,19 +139,10 @@ class Assignments:
         """Put an open task on its way: to its worker's inbox, once what it depends on is done."""
         if self.board.get(task.id).final or task.sealed:
             return
-        needed = [self.board.find(task_id) for task_id in task.depends_on]
-        failed = next(
-            (t for t in needed if t is None or (t.final and t.status != "completed")), None
-        )
-        if any(t is None for t in needed) or failed is not None:
-            name = failed.id if failed else "one that is gone"
-            await self.end(
-                task,
-                "failed",
-                error=f"task {name}, which this depends on, did not complete",
-                reason="dependency",
-            )
-        elif all(t is not None and t.final for t in needed) and task.to_session != OPERATOR:
+        if name := unmet(task, self.board.find):
+            error = f"task {name}, which this depends on, did not complete"
+            await self.end(task, "failed", error=error, reason="dependency")
+        elif done(task, self.board.find) and task.to_session != OPERATOR:
             self._bus.publish(
                 Envelope(task.id, "task", task.to_session, lineage_of(task), task.priority)
             )
@@ -173,16 +165,12 @@ class Assignments:
                 task, "failed", error=f"given up after {task.attempt} attempts", reason="attempts"
             )
             return None
-        context = task.context
-        if task.depends_on:
-            results = {t.id: t.result for t in map(self.board.get, task.depends_on)}
-            context = {**(context or {}), "dependencies": results}
         task = await self.board.change(
             task,
             status="processing",
             started_at=task.started_at or now(),
             attempt=task.attempt + 1,
-            context=context,
+            **brought_along(task, self.board.find),
         )
         self._tell(task)
         return task
@@ -216,17 +204,21 @@ class Assignments:
         verdict: dict[str, Any] = {"result": result} if error is None else {"error": error}
         return await self.end(task, status, **stamped(caller, task), **verdict)
 
-    async def cancel(self, session: str, task_id: str, reason: str | None) -> AsyncTask:
+    async def cancel(
+        self, session: str, task_id: str, reason: str | None, *, untrusted: bool = False
+    ) -> AsyncTask:
         """Creator, worker or operator call the task off; the worker's turn is stopped.
 
         A worker that does so itself goes on with its turn; what it still says is ignored.
+        ``untrusted``: who gives the reason has read text from outside.
         """
         task = self.seen_by(session, task_id)
         if task.final:
             if task.status == "cancelled":
                 return task
             raise already_final(task)
-        ended = await self.end(task, "cancelled", reason=reason or f"cancelled by {session}")
+        why = {"reason": reason or f"cancelled by {session}", "lineage": marked(task, untrusted)}
+        ended = await self.end(task, "cancelled", **why)
         if session != task.to_session:
             await self._stop_work(ended)
         return ended
@@ -260,12 +252,21 @@ class Assignments:
         if task is not None and not task.final:
             await self.board.change(task, attempt=max(0, task.attempt - 1))
 
-    async def input_required(self, task_id: str) -> None:
-        """Its turn stands still until somebody has answered; no start is counted."""
+    async def input_required(self, task_id: str, *, started: bool) -> None:
+        """Its turn stands still until somebody has answered; the start that it was is not counted.
+
+        ``started``: it was one, and not a turn that goes on with the results of others.
+        """
         task = self.board.find(task_id)
         if task is not None and not task.final:
-            attempt = max(0, task.attempt - 1)
+            attempt = max(0, task.attempt - started)
             self._tell(await self.board.change(task, status="input_required", attempt=attempt))
+
+    async def goes_on(self, task_id: str | None) -> None:
+        """Its turn goes on with what was answered; nothing for one that asked nothing."""
+        task = self.board.find(task_id)
+        if task is not None and task.status == "input_required":
+            self._tell(await self.board.change(task, status="processing"))
 
     async def end(self, task: AsyncTask, status: Any, **fields: Any) -> AsyncTask:
         """Make a task final, stop what it started, and tell its creator and its dependants."""

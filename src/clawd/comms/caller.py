@@ -12,7 +12,7 @@ import msgspec
 from clawd.agent.trust import Trust
 from clawd.comms.models import SessionMessage
 from clawd.ids import OPERATOR
-from clawd.lineage import Lineage, begin
+from clawd.lineage import Lineage, begin, from_outside
 
 
 def _no_pause() -> AbstractAsyncContextManager[object]:
@@ -52,7 +52,7 @@ class Caller:
 
     def saw(self, lineage: Lineage | None, source: str) -> None:
         """The turn has read what came with this lineage; what came from outside marks it."""
-        if lineage is None or lineage.untrusted or lineage.origin == "external":
+        if from_outside(lineage):
             self.trust.mark(source)
 
 

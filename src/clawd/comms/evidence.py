@@ -11,6 +11,7 @@ from clawd.comms.caller import Caller
 from clawd.comms.models import AsyncTask
 from clawd.errors import Refused
 from clawd.ids import OPERATOR
+from clawd.lineage import Lineage
 
 COMPLETE = "complete_async_task"
 
@@ -22,10 +23,14 @@ def verified(caller: Caller) -> bool:
 
 def stamped(caller: Caller, task: AsyncTask) -> dict[str, Any]:
     """What a verdict says of the turn that gave it: whether a tool was used, what it has read."""
-    lineage = task.lineage
-    if lineage is not None and caller.trust.untrusted:
-        lineage = msgspec.structs.replace(lineage, untrusted=True)
-    return {"verified": verified(caller), "lineage": lineage}
+    return {"verified": verified(caller), "lineage": marked(task, caller.trust.untrusted)}
+
+
+def marked(task: AsyncTask, untrusted: bool) -> Lineage | None:
+    """The lineage of a task to which something was added, maybe after reading from outside."""
+    if task.lineage is None or not untrusted:
+        return task.lineage
+    return msgspec.structs.replace(task.lineage, untrusted=True)
 
 
 def check_evidence(caller: Caller, evidence: list[str]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 
+import msgspec
+
 from clawd.comms.caller import Caller
 from clawd.comms.checks import cut
 from clawd.comms.guards import Guards
@@ -96,7 +98,11 @@ class Settling:
             await self._post.mark([message], note=note or "acknowledged")
             if self._post.has_box(message.from_) and not message.from_daemon:
                 text = f"Message {message.id} was read" + (f": {note}" if note else ".")
-                await self._post.store(_about(message, "receipt", text))
+                receipt = _about(message, "receipt", text)
+                if receipt.lineage is not None and caller.lineage.untrusted:
+                    lineage = msgspec.structs.replace(receipt.lineage, untrusted=True)
+                    receipt = msgspec.structs.replace(receipt, lineage=lineage)
+                await self._post.store(receipt)
 
     async def give_back(self, message: SessionMessage, why: str) -> None:
         """Tell the sender of a message what became of it; harmless when repeated."""

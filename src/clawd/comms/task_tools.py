@@ -134,7 +134,9 @@ class TaskTools:
             task_id: the id of the task
             reason: why, for the worker and the record
         """
-        ended = await self._comms.tasks.cancel(self._caller.session, task_id, reason)
+        ended = await self._comms.tasks.cancel(
+            self._caller.session, task_id, reason, untrusted=self._caller.lineage.untrusted
+        )
         return Answer(
             f"Task {ended.id} is {ended.status}.", {"taskId": ended.id, "status": ended.status}
         )

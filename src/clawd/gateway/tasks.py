@@ -17,7 +17,7 @@ from clawd.errors import Refused
 from clawd.gateway.house import House
 from clawd.gateway.wire import Fields, choice, flag, listing, number, one, read_body, whole, word
 from clawd.ids import OPERATOR, seconds_of
-from clawd.lineage import begin
+from clawd.lineage import begin, from_outside
 
 MAX_WAIT_SECONDS = 3600.0
 _SAME_SECONDS = 1.0
@@ -143,7 +143,11 @@ class TaskRoutes:
                 hint="only failed or cancelled tasks are retried",
             )
         known = task.from_session == OPERATOR or self._house.sessions.find(task.from_session)
-        caller = Caller(task.from_session if known else OPERATOR, begin("operator"))
+        lineage = begin("operator")
+        if from_outside(task.lineage):
+            # The human asks for it once more, and did not write it.
+            lineage = msgspec.structs.replace(lineage, untrusted=True)
+        caller = Caller(task.from_session if known else OPERATOR, lineage)
         made = await self._house.comms.tasks.delegate(
             caller,
             task.to_session,

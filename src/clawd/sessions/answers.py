@@ -12,6 +12,7 @@ from clawd.comms.manager import SessionCommsManager
 from clawd.comms.models import SessionMessage
 from clawd.errors import ClawdError
 from clawd.ids import OPERATOR
+from clawd.lineage import from_outside
 from clawd.sessions.session import Session
 
 
@@ -46,14 +47,13 @@ class Answers:
             return False
 
         async def settle() -> None:
-            untrusted = message.lineage is None or message.lineage.untrusted
             try:
                 await self.desk.settle(
                     question.id,
                     "answered",
                     by=message.from_,
                     answer=message.content,
-                    untrusted=untrusted and message.from_ != OPERATOR,
+                    untrusted=from_outside(message.lineage) and message.from_ != OPERATOR,
                 )
             except ClawdError:
                 self.comms.post.wake(message)  # somebody was faster: it is mail like any other

@@ -140,7 +140,8 @@ class TurnEnding:
         # What waits in it were answered is in the transcript by now.
         await self._services.comms.post.read(caller.answers)
         if caller.task is not None:
-            await self._services.comms.tasks.input_required(caller.task)
+            started = turn.trigger.kind == "task"
+            await self._services.comms.tasks.input_required(caller.task, started=started)
             await self._ask_creator(caller, caller.task)
 
     async def _ask_creator(self, caller: Caller, task_id: str) -> None:

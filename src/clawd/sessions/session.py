@@ -130,8 +130,10 @@ class Session:
 
     def parked_for(self, task_id: str) -> str | None:
         """The turn for this task that waits for a human."""
-        parked = (t for t in self.transcript.turns.values() if t.status == "parked")
-        return next((t.id for t in parked if task_id in t.trigger.ids), None)
+        parked = [t for t in self.transcript.turns.values() if t.status == "parked"]
+        # One that goes on with the results of others was started by their messages.
+        asking = {a.turn for a in self._services.desk.waiting(self.id) if a.task == task_id}
+        return next((t.id for t in parked if task_id in t.trigger.ids or t.id in asking), None)
 
     def go_on_with(self, turn_id: str) -> None:
         """Put a turn that waited for a human on its way again; harmless where it is."""

@@ -26,6 +26,7 @@ from clawd.messages import ChatMessage, Usage, tool_result, user
 from clawd.sessions.conversation import TurnConversation
 from clawd.sessions.ending import MAX_STARTS, TurnEnding
 from clawd.sessions.gate import Slot
+from clawd.sessions.marks import trust_of
 from clawd.sessions.records import MessageRecord, Trigger, TurnRecord
 from clawd.sessions.results import shown_part
 from clawd.sessions.services import Chosen, Services
@@ -73,6 +74,7 @@ class TurnRunner:
                 return
             caller, run = self._bind(started, slot)
             self.task, self._answers, self._run = caller.task, caller.answers, run
+            await self._services.comms.tasks.goes_on(caller.task)
             try:
                 outcome = await self._outcome(started, caller, run)
             except (asyncio.CancelledError, GeneratorExit):
@@ -322,16 +324,9 @@ class TurnRunner:
         return self._caller(turn, run, slot), run
 
     def _trust(self, turn: TurnRecord) -> Trust:
-        """What the turn has read from outside: what started it, and what it read before."""
-        trust = Trust()
-        if turn.lineage.untrusted or turn.lineage.origin == "external":
-            trust.mark(f"what started it ({turn.trigger.source or turn.trigger.kind})")
-        for message in self._ending.messages(turn):
-            if message.lineage is None or message.lineage.untrusted:
-                trust.mark(f"message {message.id} from {message.from_}")
-        if self._transcript.untrusted(turn.id):
-            trust.mark("what it read before it stood still")
-        return trust
+        task = self._services.comms.board.find(self._ending.task(turn))
+        read = self._transcript.untrusted(turn.id)
+        return trust_of(turn, self._ending.messages(turn), task, read=read)
 
     def _caller(
         self, turn: TurnRecord, run: Turn | None = None, slot: Slot | None = None
