@@ -183,6 +183,7 @@ def test_what_others_cannot_read_is_a_secret(tmp_path: Path) -> None:
     """Files and folders below /etc that the mode keeps from others; nothing below a hidden one."""
     etc = tmp_path / "etc"
     (etc / "open").mkdir(parents=True)
+    (etc / "open").chmod(0o755)
     (etc / "closed").mkdir(mode=0o700)
     for name, mode in (("open/key", 0o600), ("open/text", 0o644), ("closed/key", 0o600)):
         (etc / name).write_text("x")

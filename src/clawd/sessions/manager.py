@@ -322,6 +322,7 @@ class SessionManager:
             self._discovery.went(self._entry(session.settings))
         self._comms.post.close(session_id)
         del self._sessions[session_id]
+        await self._settle_toolkits()
         files = (session.workspace / name for name in (MAILBOX, TRANSCRIPT))
         await self._services.writer.release(*files)
         if moved:

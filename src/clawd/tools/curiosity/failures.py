@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from clawd.events import ToolCallError
 from clawd.stream import Published
@@ -29,11 +29,18 @@ class Failures:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._times: OrderedDict[tuple[str, str, str], deque[float]] = OrderedDict()
+        self._watched: frozenset[str] = frozenset()
+
+    def watch(self, sessions: Collection[str]) -> None:
+        """Count for these sessions from now on, and forget all others."""
+        self._watched = frozenset(sessions)
+        for key in [key for key in self._times if key[0] not in self._watched]:
+            del self._times[key]
 
     def __call__(self, published: Published) -> None:
         """Count a call that failed."""
         event = published.event
-        if not isinstance(event, ToolCallError):
+        if not isinstance(event, ToolCallError) or event.session not in self._watched:
             return
         code = str(event.error.get("error", ""))
         if code in _OF_THE_MODEL or not (

@@ -70,6 +70,7 @@ class Curiosity(Toolkit):
     async def settle(self, places: Iterable[Place]) -> None:
         """Scan the sessions that want it at their intervals, and no others."""
         wanted = {place.id: place for place in places if place.settings.aca.enabled}
+        self.failures.watch(wanted)
         for session_id in [*self._sessions]:
             place = wanted.get(session_id)
             if place is None or place.workspace != self._sessions[session_id].place.workspace:
