@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from clawd.testing.daemon import ApiError, RunningDaemon, Start
-from clawd.testing.model import ScriptedModel, call, calls, say
+from clawd.testing.model import ScriptedModel, Step, call, calls, say
 from clawd.testing.reload import read_config, reloaded
 
 ASK = {"tools": {"approval": {"send_message_to_session": "ask"}}}
@@ -222,3 +222,60 @@ async def test_a_continued_task_goes_on(start: Start, model: ScriptedModel) -> N
     assert (await daemon.get(f"/api/tasks/{task}"))["status"] == "processing"
     gate.open()
     assert (await daemon.task(task))["result"] == "three"
+
+
+def talking(steps: int, step: Step, last: str) -> Any:
+    """Summarises when asked to; else takes the same step again and again, and says a last word."""
+    made = 0
+
+    def rule(body: dict[str, Any]) -> Step:
+        nonlocal made
+        if "Summarise" in str(body["messages"][0]):
+            return say("a summary")
+        made += 1
+        return step if made <= steps else say(last)
+
+    return rule
+
+
+def largest(model: ScriptedModel, session: str) -> int:
+    """The characters of the largest request of a session."""
+    return max(len(str(request.messages)) for request in model.of(session))
+
+
+async def test_history_shrinks_while_a_turn_waits(start: Start, model: ScriptedModel) -> None:
+    """What waits stays as it is for a day, and what came after it is summarised all the same."""
+    model.script("a", [call("send_message_to_session", **SEND)])
+    model.rule("a", talking(10, say("word " * 700), "done"))
+    small = {"context": {"maxTokens": 8000, "keepRecentMessages": 2}}
+    daemon = await start("a", "b", a=ASK | small)
+    turn = await daemon.prompt("a", "tell b")
+    (approval,) = await asked(daemon)
+    for number in range(10):
+        await daemon.say("a", f"line {number}")
+    assert largest(model, "a") < 30_000
+    assert "hello" in str(model.of("a")[-1].messages)
+    await daemon.kill()
+    await daemon.start()
+    await decide(daemon, approval, decision="allow")
+    await daemon.idle()
+    assert results(model, "a")[-1].startswith("Message msg-"), turn
+    assert not [request for request in model.requests if request.refused]
+
+
+async def test_a_long_turn_shrinks_after_one_that_waited(
+    start: Start, model: ScriptedModel
+) -> None:
+    """A turn that waited once is no reason for a later one to outgrow the model."""
+    model.script("a", [call("send_message_to_session", **SEND), say("first")])
+    small = {"context": {"maxTokens": 9000, "keepRecentMessages": 2}}
+    limits = {"limits": {"repeatedCallWarn": 99, "repeatedCallStop": 100}}
+    daemon = await start("a", "b", a=ASK | small | limits)
+    turn = await daemon.prompt("a", "tell b")
+    (approval,) = await asked(daemon)
+    await decide(daemon, approval, decision="allow")
+    assert await daemon.ended(turn) == "first"
+    model.rule("a", talking(12, call("write_file", path="x", content="word " * 1500), "end"))
+    assert await daemon.say("a", "write") == "end"
+    assert largest(model, "a") < 50_000
+    assert not [request for request in model.requests if request.refused]

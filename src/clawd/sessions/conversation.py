@@ -128,14 +128,13 @@ class TurnConversation:
 
         False when there is nothing to shorten.
         """
-        half = max(1, len(self._transcript.live()) // 2)
+        half = max(1, len(self._transcript.loose()) // 2)
         return await self._compact(min(self._keep_recent, half))
 
     async def _compact(self, keep: int, *, worth: int = 0) -> bool:
-        live = self._transcript.live()
-        cut = cut_before([record.message for record in live], keep)
         # A turn that stands still goes on with its calls: they stay as they are.
-        cut = min([cut, *self._transcript.parked_places()])
+        live = self._transcript.loose()
+        cut = cut_before([record.message for record in live], keep)
         if cut == 0 or sum(tokens_of(record.message) for record in live[:cut]) < worth:
             return False
         before = self._transcript.tokens()
@@ -155,18 +154,18 @@ class TurnConversation:
             raise  # the turn is to end, and its history to stay
         except ClawdError as error:
             # What an earlier summary says is still true; what came after it is lost to the model.
-            await self._transcript.summarised(live[cut - 1], known and known + _DROPPED)
+            await self._transcript.summarised(live[:cut], known and known + _DROPPED)
             self._notice(
                 "compaction_failed",
                 f"summarising failed ({error.message}); the oldest messages were dropped",
             )
             return True
         self._spent(summary.usage)
-        await self._transcript.summarised(live[cut - 1], summary.text)
+        await self._transcript.summarised(live[:cut], summary.text)
         if self._remember is not None and summary.facts:
             # What an earlier summary stood for counts too: its text has become a part of this one.
-            records = self._transcript.records()
-            said = records[: len(records) - len(live) + cut]
+            left = {record.id for record in self._transcript.live()}
+            said = (record for record in self._transcript.records() if record.id not in left)
             await self._remember(summary.facts, any(record.untrusted for record in said))
         after = self._transcript.tokens()
         self._notice(

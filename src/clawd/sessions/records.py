@@ -83,10 +83,14 @@ class MessageRecord(Line, frozen=True, tag="message", kw_only=True):
 
 
 class SummaryRecord(Line, frozen=True, tag="summary", kw_only=True):
-    """What stands for all messages up to ``upto`` in a request; "" where they were dropped."""
+    """What stands for all messages up to ``upto`` in a request; "" where they were dropped.
+
+    ``kept`` are those among them that it does not stand for: of turns whose calls waited.
+    """
 
     upto: str
     text: str
+    kept: tuple[str, ...] = ()
 
 
 class ConversationRecord(Line, frozen=True, tag="conversation", kw_only=True):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from clawd.agent.context import tokens_of
-from clawd.agent.history import mended, restored
+from clawd.agent.history import mended, restored, unanswered
 from clawd.fences import fenced
 from clawd.ids import new_id, now
 from clawd.messages import ChatMessage, Usage, user
@@ -55,7 +55,8 @@ class Transcript:
         self._stood_still: set[str] = set()
         """The turns of this conversation that waited for a human, with others in between."""
         self._behind = 0
-        """How many of the messages the summary stands for."""
+        """How many of the messages the summary stands for, but for those that it kept."""
+        self._kept: frozenset[str] = frozenset()
         self._tokens = 0
         """What the others take."""
 
@@ -171,26 +172,24 @@ class Transcript:
         ]
 
     def live(self) -> list[MessageRecord]:
-        """The messages that no summary stands for."""
-        return self.records()[self._behind :] if self._behind else self.records()
+        """The messages that no summary stands for, those of a turn that stood still together."""
+        records = self.records()
+        if self._behind:
+            kept = [r for r in records[: self._behind] if r.id in self._kept] if self._kept else []
+            records = kept + records[self._behind :]
+        return _by_turn(records, self._stood_still) if self._stood_still else records
+
+    def loose(self) -> list[MessageRecord]:
+        """Those of them that a summary may stand for: not those of a turn whose calls wait."""
+        waiting = {turn for turn in self.turns if unanswered(self.of_turn(turn))}
+        return [r for r in self.live() if r.turn not in waiting] if waiting else self.live()
 
     def view(self, running: str = "") -> list[ChatMessage]:
         """What a request holds behind the system prompt; ``running`` is the turn that goes on."""
         records = [r for r in self.live() if not (r.partial and r.turn == running)]
-        if self._stood_still:
-            records = _by_turn(records, self._stood_still)
         messages = [record.message for record in records]
         opening = [] if self._summary is None else [user(_opening(self._summary))]
         return opening + mended(messages)
-
-    def parked_places(self) -> list[int]:
-        """Where in ``live()`` the turns begin that stand still now."""
-        parked = {turn.id for turn in self.turns.values() if turn.status == "parked"}
-        firsts: dict[str, int] = {}
-        for place, record in enumerate(self.live() if parked or self._stood_still else ()):
-            if record.turn in parked or record.turn in self.turns:
-                firsts.setdefault(record.turn, place)
-        return list(firsts.values())
 
     def untrusted(self, turn_id: str) -> bool:
         """Whether a turn has read text from outside, as far as it has come."""
@@ -205,15 +204,20 @@ class Transcript:
         """The text that stands for older messages, "" where there is none."""
         return self._summary.text if self._summary else ""
 
-    async def summarised(self, upto: MessageRecord, text: str) -> None:
-        """From now on ``text`` stands for everything up to this message."""
+    async def summarised(self, older: Sequence[MessageRecord], text: str) -> None:
+        """From now on ``text`` stands for these messages, and for what had a summary before."""
+        places = {record.id: place for place, record in enumerate(self.records())}
+        upto = max(self._behind - 1, *(places[record.id] for record in older))
+        gone = {record.id for record in older}
+        kept = (r.id for r in self.live() if r.id not in gone and places[r.id] <= upto)
         await self.append(
             SummaryRecord(
                 id=new_id("line"),
                 conversation=self.conversation,
                 time=now(),
-                upto=upto.id,
+                upto=self.records()[upto].id,
                 text=text,
+                kept=tuple(kept),
             )
         )
 
@@ -224,14 +228,14 @@ class Transcript:
                 self.conversation = record.id
                 self._messages, self._summary = [], None
                 self._behind = self._tokens = 0
-                self._stood_still = set()
+                self._kept, self._stood_still = frozenset(), set()
             case TurnRecord():
                 self._fold_turn(record)
             case MessageRecord() if record.conversation == self.conversation:
                 self.records().append(record)
                 self._tokens += tokens_of(record.message)
             case SummaryRecord() if record.conversation == self.conversation:
-                self._summary = record
+                self._summary, self._kept = record, frozenset(record.kept)
                 places = (n for n, m in enumerate(self.records(), 1) if m.id == record.upto)
                 self._behind = next(places, 0)
                 self._tokens = sum(tokens_of(m.message) for m in self.live())
