@@ -279,3 +279,15 @@ async def test_a_long_turn_shrinks_after_one_that_waited(
     assert await daemon.say("a", "write") == "end"
     assert largest(model, "a") < 50_000
     assert not [request for request in model.requests if request.refused]
+
+
+async def test_who_answers_a_question_waits_for_nothing(start: Start, model: ScriptedModel) -> None:
+    """A creator that asks for a reply to its answer is told at once that there will be none."""
+    model.script("b", [call("ask_user", question="How many?"), say("three done")])
+    daemon = await start("a", "b")
+    made = await daemon.tool("a", "delegate_task_async", target_session="b", task="make some")
+    await asked(daemon)
+    answer = {"target_session": "b", "message": "three", "thread_id": made["taskId"]}
+    told = await daemon.tool("a", "send_message_to_session", **answer, wait_seconds=600)
+    assert told["error"] == "not_answered"
+    assert (await daemon.task(made["taskId"]))["result"] == "three done"

@@ -58,6 +58,10 @@ class Answers:
             except ClawdError:
                 self.comms.post.wake(message)  # somebody was faster: it is mail like any other
             else:
+                if self.comms.post.waits.get(message.id) is not None:
+                    # Nobody replies to an answer: its sender need not wait out its time.
+                    why = f"answered the question of {task.id}, whose result comes by itself"
+                    await self.comms.settling.give_back(message, why)
                 await self.comms.post.read([message])
 
         self.clock.later(0, settle)
