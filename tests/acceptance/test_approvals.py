@@ -92,6 +92,7 @@ async def test_the_session_is_free_while_a_turn_waits(start: Start, model: Scrip
     first = await daemon.prompt("a", "one")
     approval = await asked(daemon)
     assert await daemon.say("a", "two") == "second"
+    assert "waits for your human" in results(model, "a")[0]
     await decide(daemon, approval, decision="allow")
     assert await daemon.ended(first) == "first"
     # The turn that stood still has its own words behind those of the other.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -16,6 +16,8 @@ INTERRUPTION = {
 INTERRUPTED = msgspec.json.encode(INTERRUPTION).decode()
 """The result of a call that was cut off, while its turn goes on later; it is never run again by
 itself."""
+WAITING = "[clawd: this call waits for your human, and was not made so far]"
+"""What stands for the result of a call that may still be made, in the turns of others."""
 
 
 def unanswered(messages: Sequence[ChatMessage]) -> tuple[ToolCall, ...]:
@@ -31,12 +33,16 @@ def unanswered(messages: Sequence[ChatMessage]) -> tuple[ToolCall, ...]:
     return ()
 
 
-def mended(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+def mended(messages: Sequence[ChatMessage], waiting: Collection[str] = ()) -> list[ChatMessage]:
     """The conversation as a strict endpoint accepts it.
 
-    A call without a result gets one that says that it was interrupted; a result without its call,
-    and a second result for the same call, are left out.
+    A call without a result gets one that says that it was interrupted, or that it waits when its
+    id is among ``waiting``; a result without its call, and a second one for it, are left out.
     """
+
+    def standing_in(call: ToolCall) -> ChatMessage:
+        return tool_result(call, WAITING if call.id in waiting else INTERRUPTED)
+
     valid: list[ChatMessage] = []
     open_calls: dict[str, ToolCall] = {}
     for message in messages:
@@ -46,12 +52,12 @@ def mended(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
                 valid.append(message)
             continue
         if open_calls:
-            valid += [tool_result(call, INTERRUPTED) for call in open_calls.values()]
+            valid += map(standing_in, open_calls.values())
             open_calls = {}
         if message.tool_calls:
             open_calls = {call.id: call for call in message.tool_calls}
         valid.append(message)
-    valid += [tool_result(call, INTERRUPTED) for call in open_calls.values()]
+    valid += map(standing_in, open_calls.values())
     return valid
 
 

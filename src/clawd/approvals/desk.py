@@ -164,6 +164,9 @@ class Desk:
         for approval in self.waiting(session):
             if turn in (None, approval.turn):
                 await self.settle(approval.id, "withdrawn", by="clawd")
+        for approval in self._asked_in(turn or ""):
+            if approval.state == "allowed":  # and never begun
+                await self._store(msgspec.structs.replace(approval, state="withdrawn"))
 
     async def dismiss(self, session: str) -> None:
         """A session is gone, and another may come under its name: nothing is left of it here."""

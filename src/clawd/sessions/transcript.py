@@ -189,7 +189,11 @@ class Transcript:
         records = [r for r in self.live() if not (r.partial and r.turn == running)]
         messages = [record.message for record in records]
         opening = [] if self._summary is None else [user(_opening(self._summary))]
-        return opening + mended(messages)
+        still = {turn.id for turn in self.turns.values() if turn.status == "parked"}
+        waiting = {
+            call.id for r in records if r.turn in still for call in r.message.tool_calls
+        } if still else ()  # fmt: skip
+        return opening + mended(messages, waiting)
 
     def untrusted(self, turn_id: str) -> bool:
         """Whether a turn has read text from outside, as far as it has come."""
