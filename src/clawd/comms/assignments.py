@@ -24,15 +24,15 @@ from clawd.comms.post import Post
 from clawd.comms.traces import Traces
 from clawd.comms.verdicts import PARENT_ENDED, Verdicts, lineage_of
 from clawd.config.schema import Limits
-from clawd.errors import ClawdError, Invalid
+from clawd.errors import ClawdError, Invalid, StorageError
 from clawd.events import Event, Notice, TaskUpdated
 from clawd.ids import OPERATOR, new_id, now, seconds_of, timestamp
 
 log = logging.getLogger("clawd.tasks")
 
 MAX_DEADLINE_SECONDS = 366 * 86_400.0
-_AGAIN_SECONDS = 2.0
-_MOST_SECONDS = 300.0
+_AGAIN_SECONDS, _MOST_SECONDS = 2.0, 300.0
+_MOST_FOR_A_DISK = 4.0  # a disk that has room again is noticed within five seconds
 
 
 class Assignments:
@@ -296,10 +296,7 @@ class Assignments:
             await self._stop_work(await self.end(task, "cancelled", reason=PARENT_ENDED))
 
     async def _announce(self, task: AsyncTask, again: float = _AGAIN_SECONDS) -> None:
-        """Tell the creator; the verdict stands, so what is in the way is tried again.
-
-        With growing pauses, and the operator is told of the first time.
-        """
+        """Tell the creator; what is in the way is tried again, and told to the operator once."""
         try:
             await self.verdicts.announce(task)
         except ClawdError as error:
@@ -308,7 +305,8 @@ class Assignments:
             if again == _AGAIN_SECONDS:
                 trace = lineage_of(task).trace
                 self._emit(Notice(trace=trace, code="verdict_untold", text=text, level="warning"))
-            longer = min(2 * again, _MOST_SECONDS)
+            most = _MOST_FOR_A_DISK if isinstance(error, StorageError) else _MOST_SECONDS
+            longer = min(2 * again, most)
             self._clock.later(again, lambda: self._announce(task, longer))
 
     async def resume(self) -> None:
