@@ -191,11 +191,17 @@ class RunningDaemon:
 
     async def verdicts(self, task_id: str, session: str | None = None) -> list[JSON]:
         """The messages that tell of a task's end; waits for the first, of whoever it is for."""
-        await self.until(
-            lambda e: e["event"] == "session_message" and e["message"].get("threadId") == task_id
-        )
-        query = {} if session is None else {"session": session}
-        return list((await self.get("/api/messages", thread=task_id, **query))["items"])
+        query = {"thread": task_id} | ({} if session is None else {"session": session})
+        found = list((await self.get("/api/messages", **query))["items"])
+        if not found:
+            # Of one that is there already a kill may have taken the event.
+            await self.until(
+                lambda e: (
+                    e["event"] == "session_message" and e["message"].get("threadId") == task_id
+                )
+            )
+            found = list((await self.get("/api/messages", **query))["items"])
+        return found
 
     async def until(self, wanted: Callable[[JSON], bool], *, seconds: float = SECONDS) -> JSON:
         """The first event, of those since the start, that ``wanted`` accepts."""
