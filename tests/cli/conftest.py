@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -77,21 +78,29 @@ def home_at(path: Path) -> Home:
     return Home(path, {**kept, **fixed})
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
-    """An initialised home; its daemon, if one runs at the end, is stopped."""
-    made = home_at(tmp_path / "h")
+@pytest.fixture(scope="session")
+def initialised(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ``clawd init`` leaves, once for all tests: it proves its provider, which takes time."""
+    made = home_at(tmp_path_factory.mktemp("initialised") / "h")
     ended = made.run("init", "--provider", "offline")
     assert ended.returncode == 0, ended
+    return made.path
+
+
+@pytest.fixture
+def home(initialised: Path, tmp_path: Path) -> Iterator[Home]:
+    """An initialised home; its daemon, if one runs at the end, is stopped."""
+    made = home_at(tmp_path / "h")
+    shutil.copytree(initialised, made.path)
     yield made
     made.run("stop")
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+def shared(initialised: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """A home with a running daemon for the tests of one file that only add to it."""
     made = home_at(tmp_path_factory.mktemp("shared") / "h")
-    assert made.run("init", "--provider", "offline").returncode == 0
+    shutil.copytree(initialised, made.path)
     assert made.run("start").returncode == 0
     yield made
     assert made.run("stop").returncode == 0

@@ -69,7 +69,7 @@ class Night:
             minds = Minds(model, self.ledger, self.chance)
             proxy.choose = minds.network
             write_config(self.home, house(model.url, proxy.url))
-            daemon = RunningDaemon(self.home, heard=self._heard)
+            daemon = RunningDaemon(self.home, heard=self._heard, fresh=True)
             self.operator = operator = Operator(
                 daemon, self.ledger, minds, self.chance, (model.url, proxy.url)
             )

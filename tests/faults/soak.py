@@ -45,7 +45,7 @@ async def soak(home: Path, seconds: float) -> tuple[list[Sample], int]:
     async with ScriptedModel(remember=False) as model:
         minds(model)
         write_config(home, day_config(model.url, 0, guest=False))
-        async with RunningDaemon(home) as daemon:
+        async with RunningDaemon(home, fresh=True) as daemon:
             await fill(daemon, TRACES)
             daemon.events.clear()
             began = time.monotonic()

@@ -55,7 +55,7 @@ async def kill_loop(
             promises = int(2.5 * sends / kills * chance.uniform(0.2, 1.8))
             await killed_at_work(home, work, promises, chance.uniform(0, 0.03))
         done += 1
-    async with RunningDaemon(home, heard=lambda _: None) as daemon:
+    async with RunningDaemon(home, heard=lambda _: None, fresh=True) as daemon:
         stuck = await work.complete_creations(daemon)
         await settled(daemon)
     after = Aftermath(home)
@@ -77,7 +77,7 @@ async def kill_loop(
 
 async def killed_at_work(home: Path, work: Workload, promises: int, later: float) -> None:
     """One life under load, which ends at once a little after so many acknowledgements."""
-    daemon = RunningDaemon(home, heard=lambda _: None)
+    daemon = RunningDaemon(home, heard=lambda _: None, fresh=True)
     await daemon.start()
     async with asyncio.TaskGroup() as group:
         group.create_task(work.until(daemon, promises))

@@ -33,7 +33,7 @@ async def test_one_daemon_whatever_became_of_the_one_before(
             lock.write_bytes(b"\xff not a pid")
         elif turn % 4 == 3:
             lock.unlink()
-        daemon = RunningDaemon(tmp_path)
+        daemon = RunningDaemon(tmp_path, fresh=True)
         await daemon.start()
         began = time.monotonic()
         status, said = await second(tmp_path)

@@ -112,7 +112,7 @@ async def test_twenty_cuts_lose_nothing(
     for cut in range(cuts):
         await cut_at_work(disk, home, work, chance.randint(40, 250), chance.uniform(0, 0.02))
         report(f"cut {cut}, seed {seed}, {home}", found(home, work))
-    async with RunningDaemon(home) as daemon:
+    async with RunningDaemon(home, fresh=True) as daemon:
         await settled(daemon)
     after = Aftermath(home)
     findings = found(home, work) | {
@@ -150,7 +150,7 @@ async def cut_at_work(
     disk: Disk, home: Path, work: Workload, promises: int, later: float, **options: Any
 ) -> None:
     """One life under load; the power goes a little after so many acknowledgements."""
-    daemon = RunningDaemon(home, heard=lambda _: None, **options)
+    daemon = RunningDaemon(home, heard=lambda _: None, fresh=True, **options)
     await daemon.start()
     async with asyncio.TaskGroup() as group:
         group.create_task(work.until(daemon, promises))

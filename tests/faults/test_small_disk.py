@@ -48,7 +48,7 @@ async def test_a_disk_that_fills_up_under_load(
     work.prepare(small_disk, log={"maxBytes": 4096, "keep": 0})
     ballast = small_disk / "ballast"
     slowest = 0.0
-    async with RunningDaemon(small_disk, heard=lambda _: None) as daemon:
+    async with RunningDaemon(small_disk, heard=lambda _: None, fresh=True) as daemon:
         for number in range(ROUNDS):
             fill(ballast, leave=256_000 - 64_000 * number)
             enough = work.ledger.refused["storage_full"] + REFUSALS

@@ -27,6 +27,7 @@ from typing import Any, Self
 import httpx2
 
 from clawd.errors import ClawdError
+from clawd.testing.nursery import Process, nursery
 
 JSON = dict[str, Any]
 SECONDS = 30.0
@@ -61,14 +62,21 @@ class RunningDaemon:
         environ: Mapping[str, str] | None = None,
         umask: int = -1,
         heard: Callable[[JSON], object] | None = None,
+        fresh: bool = False,
     ) -> None:
-        """With ``heard``, each event is handed to it and none is kept: for runs of hours."""
+        """With ``heard``, each event is handed to it and none is kept: for runs of hours.
+
+        ``fresh`` gives it an interpreter of its own instead of a fork of one that has loaded
+        clawd. So does an ``environ``, for some of it (``LD_PRELOAD``, ``PYTHONPATH``) is only
+        read when an interpreter starts.
+        """
         self.home = home
         self._heard = heard
         self.events: list[JSON] = []
         self._environ = {**os.environ, **(environ or {})}
         self._umask = umask
-        self._process: asyncio.subprocess.Process | None = None
+        self._fresh = fresh or environ is not None
+        self._process: Process | None = None
         self._running = AsyncExitStack()
         self._client: httpx2.AsyncClient | None = None
         self._arrived = asyncio.Condition()
@@ -99,18 +107,25 @@ class RunningDaemon:
             _notifications(Path(folder, "notify")) as channel,
             open(self.home / "daemon.err", "wb") as errors,  # noqa: ASYNC230 - a test's own file
         ):
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "clawd", "daemon", "run", "--home", str(self.home)),
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=errors,
-                env={**self._environ, "NOTIFY_SOCKET": f"{folder}/notify"},
-                umask=self._umask,
-            )
             async with asyncio.timeout(SECONDS):
+                notify = {"NOTIFY_SOCKET": f"{folder}/notify"}
+                self._process = await self._born(self._environ | notify, errors.fileno())
                 await self._ready(channel, self._process)
         await self._connect()
 
-    async def _ready(self, channel: socket.socket, process: asyncio.subprocess.Process) -> None:
+    async def _born(self, environ: dict[str, str], errors: int) -> Process:
+        words = ("daemon", "run", "--home", str(self.home))
+        if not self._fresh:
+            return await nursery.start(words, environ=environ, umask=self._umask, errors=errors)
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "clawd", *words),
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=errors,
+            env=environ,
+            umask=self._umask,
+        )
+
+    async def _ready(self, channel: socket.socket, process: Process) -> None:
         """The first of two: it says that it is ready, or it ends."""
         async with asyncio.TaskGroup() as group:
             heard = group.create_task(asyncio.get_running_loop().sock_recv(channel, 64))
