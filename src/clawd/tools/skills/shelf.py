@@ -28,10 +28,14 @@ class Shelf:
 
 
 class Shelves:
-    """Reads the folders ``skills`` of workspaces and of the home; blocks."""
+    """Reads the folders ``skills`` of workspaces and of the home; blocks, but for ``stands``."""
 
     def __init__(self) -> None:
         self._known: dict[Path, tuple[Signature, Shelf]] = {}
+
+    def stands(self, place: Path) -> bool:
+        """Whether there is anything to look at: one question to the system, asked in each turn."""
+        return os.path.lexists(place / FOLDER)
 
     def look(self, place: Path, where: Where) -> Shelf:
         """What is in ``place/skills`` now; files that are as they were are not read again."""

@@ -30,14 +30,17 @@ class Skills(Toolkit):
 
         ``wanted`` are the names in its settings, None for all.
         """
-        own, home = await asyncio.to_thread(self._look, workspace)
+        places = (workspace, self._home)
+        own, home = Shelf(), Shelf()
+        if any(map(self._shelves.stands, places)):
+            own, home = await asyncio.to_thread(self._look, *places)
         found = offer(own, home, wanted)
         self._offers[session] = found
         self._tell(session, found, home)
         return found
 
     async def prepare(self, bench: Workbench) -> None:
-        """Look what is there for this turn."""
+        """Look what is there, once for all of this turn."""
         await self._offered(bench)
 
     def tools(self, bench: Workbench) -> dict[str, Tool]:
@@ -46,8 +49,9 @@ class Skills(Toolkit):
         return bind(SkillTools(bench, found)) if found and found.skills else {}
 
     async def listed(self, bench: Workbench) -> str:
-        """The names and descriptions."""
-        return (await self._offered(bench)).listed()
+        """The names and descriptions: in a turn those that it was begun with."""
+        found = self._offers.get(bench.settings.id) if bench.turn else None
+        return (found or await self._offered(bench)).listed()
 
     async def settle(self, places: Iterable[Place]) -> None:
         """Look at the skills of the sessions that there are, and forget the others."""
@@ -61,8 +65,8 @@ class Skills(Toolkit):
     async def _offered(self, bench: Workbench) -> Offer:
         return await self.offered(bench.settings.id, bench.workspace, bench.settings.skills)
 
-    def _look(self, workspace: Path) -> tuple[Shelf, Shelf]:
-        return self._shelves.look(workspace, "workspace"), self._shelves.look(self._home, "home")
+    def _look(self, workspace: Path, home: Path) -> tuple[Shelf, Shelf]:
+        return self._shelves.look(workspace, "workspace"), self._shelves.look(home, "home")
 
     def _tell(self, session: str, found: Offer, home: Shelf) -> None:
         lines: list[tuple[str, str, Literal["info", "warning"]]] = [
