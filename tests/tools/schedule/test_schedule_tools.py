@@ -48,7 +48,7 @@ async def test_make_look_change_delete(world: World) -> None:
     assert paused.facts is not None
     assert paused.facts["state"] == "paused"
     listed = await call(world, "schedule_list")
-    assert listed.text.startswith(f"1 schedules:\n- {name}: paused, cron 0 8 * * * (Asia/Tokyo)")
+    assert listed.text.startswith(f"1 schedule:\n- {name}: paused, cron 0 8 * * * (Asia/Tokyo)")
     await call(world, "schedule_delete", schedule_id=name)
     assert (await call(world, "schedule_list")).text == "No schedules."
 

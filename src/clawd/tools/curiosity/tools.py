@@ -101,7 +101,8 @@ class CuriosityTools:
         hidden, shown = len(goals) - len(shown), shown[: max(limit, 0)]
         if any(goal.untrusted for goal in shown):
             self._bench.trust.mark(OUTSIDE)
-        lines = [f"{len(shown)} objectives:"] if shown else ["No objective matches."]
+        head = "1 objective:" if len(shown) == 1 else f"{len(shown)} objectives:"
+        lines = [head] if shown else ["No objective matches."]
         lines += [_line(goal) for goal in shown]
         if hidden:
             lines.append(f"{hidden} more came from outside: include_untrusted shows them.")

@@ -113,7 +113,8 @@ class ScheduleTools:
         for schedule in found:
             if schedule.untrusted:
                 self._bench.trust.mark(f"schedule {schedule.id}")
-        text = "\n".join([f"{len(found)} schedules:", *map(line, found)])
+        head = "1 schedule:" if len(found) == 1 else f"{len(found)} schedules:"
+        text = "\n".join([head, *map(line, found)])
         return Answer(
             text if found else "No schedules.", {"schedules": [self._shown(s) for s in found]}
         )
