@@ -174,8 +174,7 @@ class OpenAIChat:
                     begun = self._patience.idle if answer.begun else first - clock()
                     limit = clock() + (_AFTER_DONE if answer.done else begun)
                     try:
-                        async with asyncio.timeout_at(min(limit, deadline)):
-                            data = await reading.wait()
+                        data = await reading.wait(min(limit, deadline))
                     except TimeoutError:
                         if answer.done:
                             return

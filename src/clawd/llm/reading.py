@@ -7,6 +7,8 @@ import types
 from collections.abc import AsyncGenerator, Coroutine, Generator
 from typing import Any
 
+from clawd.llm.limit import Limit
+
 _AT_ONCE = 65_536
 
 
@@ -27,6 +29,7 @@ class Reading:
         self._begun: Coroutine[Any, Any, bytes] | None = None
         self._waits_on: Any = None
         self._error: Exception | None = None
+        self._limit = Limit()
         self.ended = False
 
     def at_hand(self) -> bytes:
@@ -56,19 +59,24 @@ class Reading:
                 self._error = error
         return b"".join(taken)
 
-    async def wait(self) -> bytes:
-        """The next part, once it is there; b"" at the end."""
+    async def wait(self, when: float) -> bytes:
+        """The next part, once it is there; b"" at the end.
+
+        ``TimeoutError`` when it is not there at ``when``, by the clock of the loop.
+        """
         if self._begun is None:
             return b""
         begun, self._begun = self._begun, None
         try:
-            return await _drive(begun, self._waits_on)
+            with self._limit.until(when):
+                return await _drive(begun, self._waits_on)
         except StopAsyncIteration:
             self.ended = True
             return b""
 
     async def aclose(self) -> None:
         """End a read that was begun, and the response's body with it."""
+        self._limit.close()
         begun, self._begun = self._begun, None
         if begun is not None:
             try:
