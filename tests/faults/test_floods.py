@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.faults.night_samples import memory_of
 
+from clawd.sessions.results import KEPT_BYTES, SHOWN
 from clawd.testing.daemon import ApiError, RunningDaemon
 from clawd.testing.homes import latest, lines_of, scripted, write_config
 from clawd.testing.model import ScriptedModel, Step, call, calls, flood, say
@@ -47,7 +48,7 @@ async def slowest(daemon: RunningDaemon, until: asyncio.Task[object]) -> float:
 
 
 async def test_a_tool_that_answers_100_mb(daemon: RunningDaemon, model: ScriptedModel) -> None:
-    """R08: cut to what a line holds; the others are answered, and memory comes back."""
+    """R08: cut, and kept whole in a file; the others are answered, and memory comes back."""
     await daemon.say("good", "warm up")
     before = memory_of(daemon.pid)
     model.script("bad", [step for _ in range(3) for step in (call("flood", megabytes=100),)])
@@ -60,8 +61,11 @@ async def test_a_tool_that_answers_100_mb(daemon: RunningDaemon, model: Scripted
         for r in history
         if "message" in r and r["message"]["role"] == "tool"
     ]
-    assert results
-    assert all(1_000_000 < len(result) < 1_100_000 for result in results)
+    assert len(results) == 3
+    assert all(SHOWN < len(result) < 1.01 * SHOWN for result in results)
+    whole = list((daemon.home / "workspaces/bad/results").iterdir())
+    assert 0 < sum(file.stat().st_size for file in whole) <= KEPT_BYTES
+    assert all(f"results/{file.name}" in "".join(results) for file in whole)
     assert memory_of(daemon.pid) - before < 150
 
 

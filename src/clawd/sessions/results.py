@@ -21,6 +21,8 @@ SHOWN = 200_000
 FOLDER = "results"
 KEPT = 100
 """How many whole results a workspace has; the oldest go."""
+KEPT_BYTES = 256 * 1024 * 1024
+"""How long they are together, but for the newest, which is always kept."""
 
 
 async def shown_part(workspace: Path, result: str, trust: Trust, *, private: bool) -> str:
@@ -56,7 +58,15 @@ def _keep(workspace: Path, result: str, source: str) -> str:
     except (OSError, StorageError):
         # A full disk costs the rest of a result, not the turn.
         return ""
-    for old in sorted(folder.glob("result-*.txt"))[:-KEPT]:
-        with suppress(OSError):
-            old.unlink()
+    _forget(folder)
     return f"{FOLDER}/{name}"
+
+
+def _forget(folder: Path) -> None:
+    """Remove the oldest until the rest is within bounds."""
+    bytes_kept = 0
+    for number, file in enumerate(sorted(folder.glob("result-*.txt"), reverse=True)):
+        with suppress(OSError):
+            bytes_kept += file.lstat().st_size
+            if number and (number >= KEPT or bytes_kept > KEPT_BYTES):
+                file.unlink()
