@@ -216,12 +216,35 @@ async def test_a_deadline_ends_a_continued_task_that_waits(
 async def test_a_continued_task_goes_on(start: Start, model: ScriptedModel) -> None:
     """It is worked on again once its question is answered."""
     daemon, task, question = await continuing(start, model)
+    # It was begun once: that the turn goes on and asks gives none of its starts back.
+    assert (await daemon.get(f"/api/tasks/{task}"))["attempt"] == 1
     gate = model.hold("b")
     await decide(daemon, question, decision="answer", answer="3")
     await gate.reached()
     assert (await daemon.get(f"/api/tasks/{task}"))["status"] == "processing"
     gate.open()
     assert (await daemon.task(task))["result"] == "three"
+
+
+async def test_a_call_that_waited_is_one_call(start: Start, model: ScriptedModel) -> None:
+    """Asked for before the turn stood still and made after it: repetition counts it once."""
+    again = [call("send_message_to_session", **SEND)] * 2
+    model.script("a", [*again, say("twice"), *again, again[0], say("never said")])
+    limits = {"repeatedCallWarn": 2, "repeatedCallStop": 3}
+    daemon = await start("a", "b", a=ASK | {"limits": limits})
+    known = 0
+    for calls_made, end in ((2, "twice"), (3, "guard_repeated_call")):
+        turn = await daemon.prompt("a", "tell b")
+        for _ in range(calls_made):
+            (approval,) = await asked(daemon, known)
+            known += 1
+            await decide(daemon, approval, decision="allow")
+        if end == "twice":
+            assert await daemon.ended(turn) == end
+        else:
+            with pytest.raises(ApiError) as stopped:
+                await daemon.ended(turn)
+            assert stopped.value.code == end
 
 
 def talking(steps: int, step: Step, last: str) -> Any:
