@@ -15,6 +15,7 @@ from clawd.llm.port import ChatModel, ChatRequest
 from clawd.llm.tokens import estimate
 from clawd.messages import ChatMessage, ToolCall, Usage, system, user
 from clawd.sessions.records import MessageRecord, TurnRecord
+from clawd.sessions.steering import Steering
 from clawd.sessions.transcript import Transcript
 
 Remember = Callable[[Sequence[str], bool], Awaitable[object]]
@@ -44,7 +45,7 @@ class TurnConversation:
         keep_recent: int,
         temperature: float | None,
         max_output_tokens: int | None,
-        steered: Callable[[], list[TurnRecord]],
+        steering: Steering,
         notice: Callable[[str, str], object],
         spent: Callable[[Usage], object],
         last: Callable[[MessageRecord], Awaitable[object]],
@@ -63,7 +64,7 @@ class TurnConversation:
         self._keep_recent = keep_recent
         self._temperature = temperature
         self._max_output_tokens = max_output_tokens
-        self._steered = steered
+        self._steering = steering
         self._notice = notice
         self._spent = spent
         self._last = last
@@ -119,9 +120,10 @@ class TurnConversation:
 
     async def hear(self) -> None:
         """Add the lines that steer this turn, and mark each as heard in the same append."""
-        for line in self._steered():
+        while (line := self._steering.first()) is not None:
             said = self._transcript.message(self._turn, user(line.trigger.text))
             await self._transcript.change(line, said, status="steered", ended_at=now())
+            self._steering.take_away(line.id)
 
     async def shrink(self) -> bool:
         """Let a summary stand for older history, if need be for more than is kept by rule.

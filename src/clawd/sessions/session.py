@@ -24,6 +24,7 @@ from clawd.sessions.prompter import Prompter
 from clawd.sessions.records import Trigger, TurnRecord
 from clawd.sessions.retrying import Retrying
 from clawd.sessions.services import Services
+from clawd.sessions.steering import Steering
 from clawd.sessions.toolsets import Toolsets
 from clawd.sessions.transcript import Transcript
 from clawd.sessions.turns import TurnRunner
@@ -54,7 +55,7 @@ class Session:
         self._ended = asyncio.Event()
         self._ended.set()
         self._stopped_by = ""
-        self._steers: list[TurnRecord] = []
+        self._steering = Steering()
         self._leaving = False
         self._taking = 0
         self._going = asyncio.Event()
@@ -68,7 +69,7 @@ class Session:
             self.transcript,
             self.prompter.prompt,
             self.toolsets,
-            self._steered,
+            self._steering,
             services,
         )
 
@@ -193,7 +194,7 @@ class Session:
         )
         await self.transcript.append(turn)
         if mode == "steer" and self.running is not None:
-            self._steers.append(turn)
+            self._steering.add(turn)
             return Accepted(turn.id, "steered", 0)
         waiting = [e for e in self._inbox.waiting() if e.kind == "turn"]
         ahead = len(waiting) + (self.running is not None and mode != "interrupt")
@@ -224,7 +225,7 @@ class Session:
         if turn is None:
             raise NotFound("unknown_turn", f"session {self.id} has no open turn {turn_id[:80]!a}")
         self._services.bus.withdraw(self.id, turn_id)
-        self._steers = [steer for steer in self._steers if steer.id != turn_id]
+        self._steering.take_away(turn_id)
         await self._runner.cancelled(turn, by, aside=True)
         return turn
 
@@ -292,10 +293,6 @@ class Session:
         """The identity files as they are now."""
         return await self.prompter.identity()
 
-    def _steered(self) -> list[TurnRecord]:
-        lines, self._steers = self._steers, []
-        return lines
-
     async def _run(self, turn: TurnRecord) -> None:
         self.running, self.since, self._stopped_by = turn, now(), ""
         self._ended.clear()
@@ -310,9 +307,8 @@ class Session:
             self._runner.settling = False
             self._ended.set()
             self._runner.announce()
-            for steer in self._steers:
-                self._services.bus.publish(turn_envelope(steer, self.id))
-            self._steers = []
+            for line in self._steering.unheard():
+                self._services.bus.publish(turn_envelope(line, self.id))
 
     async def _to_its_end(self, turn: TurnRecord) -> None:
         """Run a turn in a task of its own, which can be cancelled without the session's."""

@@ -30,6 +30,7 @@ from clawd.sessions.marks import trust_of
 from clawd.sessions.records import MessageRecord, Trigger, TurnRecord
 from clawd.sessions.results import shown_part
 from clawd.sessions.services import Chosen, Services
+from clawd.sessions.steering import Steering
 from clawd.sessions.toolsets import Toolsets
 from clawd.sessions.transcript import Transcript
 from clawd.sessions.triggers import messages_text, task_text
@@ -45,7 +46,7 @@ class TurnRunner:
         transcript: Transcript,
         prompt: Callable[[Workbench, str], Awaitable[str]],
         toolsets: Toolsets,
-        steered: Callable[[], list[TurnRecord]],
+        steering: Steering,
         services: Services,
     ) -> None:
         self._settings = settings
@@ -53,7 +54,7 @@ class TurnRunner:
         self._transcript = transcript
         self._prompt = prompt
         self._toolsets = toolsets
-        self._steered = steered
+        self._steering = steering
         self._services = services
         self._ending = TurnEnding(settings, transcript, services)
         self.task: str | None = None
@@ -248,7 +249,7 @@ class TurnRunner:
             keep_recent=context.keep_recent_messages,
             temperature=settings.provider.temperature,
             max_output_tokens=settings.provider.max_output_tokens,
-            steered=self._steered,
+            steering=self._steering,
             notice=lambda code, text: self._services.emit(
                 Notice(session=settings.id, trace=turn.lineage.trace, code=code, text=text)
             ),
