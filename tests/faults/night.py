@@ -17,7 +17,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +51,11 @@ NOT_WOKEN = (SINK, "operator")
 class Night:
     """One run; all its times in seconds."""
 
-    def __init__(self, home: Path, seconds: float, seed: int) -> None:
+    def __init__(
+        self, home: Path, seconds: float, seed: int, told: Callable[[str], object] = str
+    ) -> None:
+        """``told`` is given a line a minute of how it goes."""
+        self._told = told
         self.home = home
         self.seconds = seconds
         self.chance = random.Random(seed)
@@ -58,6 +64,7 @@ class Night:
         self.restarts: Counter[str] = Counter()
         self.downtimes: list[float] = []
         self.lives = 0
+        self._minute = 0
         self.began = time.monotonic()
         self.operator: Operator | None = None
 
@@ -168,6 +175,18 @@ class Night:
                 continue
             if life == self.lives and operator.up.is_set():
                 self.samples.append(sample)
+                self._tell(sample)
+
+    def _tell(self, sample: Sample) -> None:
+        minute = int(sample.seconds / 60)
+        if minute == self._minute:
+            return
+        self._minute = minute
+        self._told(
+            f"{minute} of {self.seconds / 60:.0f} min: {len(self.ledger.messages):,} messages and "
+            f"{len(self.ledger.tasks):,} tasks acknowledged, {self.lives} lives, "
+            f"{sample.memory:.0f} MiB, {len(self.ledger.broken)} promises broken"
+        )
 
     async def _quiet(self, daemon: RunningDaemon, operator: Operator) -> float:
         """Let everything that is open come to its end; how long it took."""
@@ -214,7 +233,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="clawd-night-", ignore_cleanup_errors=True) as folder:
         home = options.home or Path(folder)
         home.mkdir(parents=True, exist_ok=True)
-        night = Night(home, options.minutes * 60, options.seed)
+        told = partial(print, file=sys.stderr, flush=True)
+        night = Night(home, options.minutes * 60, options.seed, told)
         reckoning = asyncio.run(night.run())
         text = reckoning.text()
     if options.report:

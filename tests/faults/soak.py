@@ -13,6 +13,8 @@ import asyncio
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from tests.faults.night_samples import (
@@ -38,8 +40,13 @@ TIDY = 25
 """Cycles after which the events that were heard are let go."""
 
 
-async def soak(home: Path, seconds: float) -> tuple[list[Sample], int]:
-    """Cycles for so long; a sample after each, and how many there were."""
+async def soak(
+    home: Path, seconds: float, told: Callable[[str], object] = str
+) -> tuple[list[Sample], int]:
+    """Cycles for so long; a sample after each, and how many there were.
+
+    ``told`` is given a line now and then of how it goes.
+    """
     samples: list[Sample] = []
     number = 0
     async with ScriptedModel(remember=False) as model:
@@ -54,6 +61,8 @@ async def soak(home: Path, seconds: float) -> tuple[list[Sample], int]:
                 await day(daemon, model.url, number, reload=number % 5 == 0)
                 if number % TIDY == 0:
                     daemon.events.clear()
+                    done = (time.monotonic() - began) / 60
+                    told(f"{done:.0f} of {seconds / 60:.0f} min: {number} cycles")
                 asked = time.monotonic()
                 status = await daemon.get("/api/status")
                 samples.append(
@@ -108,8 +117,9 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--report", type=Path, help="a Markdown file; stdout without")
     options = parser.parse_args()
+    told = partial(print, file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(prefix="clawd-soak-") as folder:
-        text, flat = report(*asyncio.run(soak(Path(folder), options.minutes * 60)))
+        text, flat = report(*asyncio.run(soak(Path(folder), options.minutes * 60, told)))
     if options.report:
         options.report.write_text(text, encoding="utf-8")
     sys.stdout.write(text)
