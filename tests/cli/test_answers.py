@@ -10,7 +10,7 @@ from clawd.cli.chat.one_answer import Answer
 from clawd.cli.client import error_from, failure
 from clawd.cli.commands.sessions import REMOVE_SECONDS
 from clawd.errors import Refused
-from clawd.sessions.manager import CANCEL_SECONDS, DRAIN_SECONDS
+from clawd.sessions.leaving import CANCEL_SECONDS, DRAIN_SECONDS
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,11 @@ from clawd.agent.workbench import Place
 from clawd.comms.caller import Caller
 from clawd.comms.creation import SessionCreation
 from clawd.comms.directory import Entry
-from clawd.comms.mailbox import FILE_NAME as MAILBOX
 from clawd.comms.manager import SessionCommsManager, Status
 from clawd.comms.models import AsyncTask
 from clawd.config.schema import Config, SessionSettings
 from clawd.errors import Refused
-from clawd.events import SessionChanged, SessionCreated, SessionRemoved
+from clawd.events import SessionChanged, SessionCreated
 from clawd.ids import OPERATOR
 from clawd.messages import JSON
 from clawd.sessions.counting import count_created
@@ -30,6 +29,7 @@ from clawd.sessions.creation import (
 )
 from clawd.sessions.discovery import Discovery
 from clawd.sessions.entries import check_model, entry_of
+from clawd.sessions.leaving import Leaving
 from clawd.sessions.models import ConfiguredModels, public_template
 from clawd.sessions.opening import Opening, Supervision
 from clawd.sessions.orphans import hold_orphans
@@ -38,10 +38,6 @@ from clawd.sessions.pausing import Pausing
 from clawd.sessions.registry import Registry
 from clawd.sessions.services import Services
 from clawd.sessions.session import Session
-from clawd.sessions.transcript import FILE_NAME as TRANSCRIPT
-
-DRAIN_SECONDS = 30.0
-CANCEL_SECONDS = 5.0
 
 
 class SessionManager:
@@ -63,7 +59,14 @@ class SessionManager:
         self._opening = Opening(home, services, supervision)
         self._sessions: dict[str, Session] = {}
         self._discovery = Discovery(services.comms.directory, self._sessions.values)
-        self._leaving: set[str] = set()
+        self._leaving = Leaving(
+            self._sessions,
+            services,
+            supervision,
+            self._discovery,
+            self._entry,
+            self._settle_toolkits,
+        )
         self.pausing = Pausing(registry, self._sessions.values, services.emit)
         self._changing = asyncio.Lock()
 
@@ -82,7 +85,7 @@ class SessionManager:
     def get(self, session_id: str) -> Session:
         """A session by id; ``NotFound`` naming the nearest."""
         session = self._sessions.get(session_id)
-        if session is None:
+        if session is None or not self._leaving.served(session_id):
             raise self._comms.directory.unknown(OPERATOR, session_id)
         return session
 
@@ -234,12 +237,8 @@ class SessionManager:
             gone = msgspec.structs.replace(record, settings={}, removed=True)
             await self._registry.put(gone)
             # A reload that comes meanwhile leaves it to this.
-            self._leaving.add(session_id)
-            await self._settle_toolkits()
-        try:
-            await self._close(session_id)
-        finally:
-            self._leaving.discard(session_id)
+            self._leaving.add(session_id, moved=False)
+        await self._leaving.finish(session_id, moved=False)
 
     async def restart(self, session_id: str) -> Session:
         """Start a session anew, from its files when it is parked; ``Refused`` when it cannot run.
@@ -295,44 +294,15 @@ class SessionManager:
         return problems
 
     def _leave(self, session_id: str, *, moved: bool = False) -> None:
-        self._leaving.add(session_id)
-        if not moved:
-            self._comms.directory.remove(session_id)
+        self._leaving.add(session_id, moved=moved)
 
         async def close() -> None:
-            try:
-                await self._close(session_id, moved=moved)
-            finally:
-                self._leaving.discard(session_id)
-            await self.apply(self._services.config())
+            await self._leaving.finish(session_id, moved=moved, then=self._apply_again)
 
         self._services.clock.later(0, close)
 
-    async def _close(self, session_id: str, *, moved: bool = False) -> None:
-        session = self._sessions[session_id]
-        if not moved:
-            self._comms.directory.remove(session_id)
-        if not await session.drained(DRAIN_SECONDS):
-            await session.cancel(by="clawd")
-            await session.drained(CANCEL_SECONDS)
-        await self._supervision.stop(session_id)
-        self._services.bus.unregister(session_id)
-        if not moved:
-            await self._comms.settling.hold(session_id)
-            self._discovery.went(self._entry(session.settings))
-        self._comms.post.close(session_id)
-        del self._sessions[session_id]
-        await self._settle_toolkits()
-        files = (session.workspace / name for name in (MAILBOX, TRANSCRIPT))
-        await self._services.writer.release(*files)
-        if moved:
-            return
-        await self._services.desk.dismiss(session_id)
-        self._services.emit(SessionRemoved(session=session_id))
-        for task in self._comms.board.open_for(worker=session_id):
-            await self._comms.tasks.end(
-                task, "failed", error=f"session {session_id} was removed", reason="session_removed"
-            )
+    async def _apply_again(self) -> None:
+        await self.apply(self._services.config())
 
     def _configure(self, session: Session, settings: SessionSettings) -> None:
         before, after = session.settings, settings
