@@ -23,7 +23,7 @@ BACK_SECONDS = 5.0
 
 def tells_of(name: str, event: dict[str, Any]) -> bool:
     """Whether the event says that this session is gone."""
-    return event["event"] == "session_removed" and event["session"] == name
+    return (event["event"], event.get("session")) == ("session_removed", name)
 
 
 async def test_whichever_write_fails_it_goes(
