@@ -145,6 +145,21 @@ async def test_a_result_that_is_none_is_an_error_of_that_call_alone(house: House
     assert house.server().restarts == 0
 
 
+@pytest.mark.parametrize(
+    ("words", "code"), [("no such row", "mcp_error"), ("Connection closed", "mcp_unavailable")]
+)
+async def test_an_error_of_its_own_is_no_end(house: House, words: str, code: str) -> None:
+    """-32000 is anybody's error, and the client's for an end: who lives on is called again."""
+    await house.have(x=house.raw([tool("refuse"), SAY]))
+    for _ in range(2):
+        with pytest.raises(Refused) as refused:
+            await house.call("x__refuse", error={"code": -32000, "message": words})
+        assert refused.value.code == code
+        assert (words in refused.value.message) == (code == "mcp_error")
+        assert "hello" in (await house.call("x__say", result=TEXT)).text
+    assert house.server().restarts == 0
+
+
 async def test_a_call_that_is_never_answered_ends_with_its_time(house: House) -> None:
     """`timeoutSeconds` bounds each call; whoever waits for another server does not wait."""
     slow = {**house.raw([tool("sleep")]), "timeoutSeconds": 0.5}

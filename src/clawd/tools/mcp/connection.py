@@ -39,6 +39,11 @@ _PAGES = 100
 _PROGRESS_SECONDS = 0.2
 _PROGRESS_CHARACTERS = 200
 _AGAIN_SECONDS = 5.0
+_ENDED = ("Connection closed", "SSE stream ")
+"""How the client's own words begin where no answer can come any more.
+
+The code does not tell: -32000 is also what many servers answer any failure with.
+"""
 _RELIST_SECONDS = 0.5
 _RESULT: TypeAdapter[types.CallToolResult | types.InputRequiredResult] = TypeAdapter(
     types.CallToolResult | types.InputRequiredResult
@@ -55,7 +60,8 @@ class Opening:
     legacy: bool
     """Whether to begin with the older handshake: some servers die of a question they don't know."""
     ready: Callable[[Connection, list[Listed]], Awaitable[None]]
-    changed: Callable[[list[Listed]], Awaitable[None]]
+    changed: Callable[[Connection, list[Listed]], Awaitable[None]]
+    """Is told of each later list: the server answers."""
     stopper: Callable[[Callable[[], None]], object]
     """Is given what ends the connection from outside."""
     watch: Watch = field(default_factory=Watch)
@@ -97,7 +103,7 @@ class Connection:
                 request, _RESULT, progress_callback=_Progress()
             )
         except MCPError as error:
-            if error.code == types.CONNECTION_CLOSED:
+            if error.code == types.CONNECTION_CLOSED and error.message.startswith(_ENDED):
                 # Whether it goes all the same is found out by asking it for its tools.
                 self._changed.event.set()
                 raise Refused(
@@ -203,7 +209,7 @@ async def _keep(connection: Connection, changed: Changed, opening: Opening) -> N
                 listed = await connection.tools()
             if scope.cancelled_caught:
                 raise ServerProblem(f"it did not list its tools within {opening.seconds:g} s")
-            await opening.changed(listed)
+            await opening.changed(connection, listed)
 
 
 class _Progress:

@@ -227,9 +227,12 @@ class Server:
             self._told = ""
             self._tell("mcp_back", f"MCP server {self.name} is back", "info")
 
-    async def _changed(self, listed: list[Listed]) -> None:
+    async def _changed(self, connection: Answering, listed: list[Listed]) -> None:
         if listed != self._listed:
             await self._take(listed)
+        # Who lists its tools is there, whatever a call took for its end.
+        self.connection = connection
+        self._up.set()
 
     async def _take(self, listed: list[Listed]) -> None:
         """Take a list of tools; the first list of a server is accepted, for it was configured."""

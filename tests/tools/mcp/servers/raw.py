@@ -40,6 +40,9 @@ def answer(request: JSON) -> None:
         result = {"tools": json.loads(tools.read_text())}
         if "ring" in ways:
             result["nextCursor"] = "again"
+    elif method == "tools/call" and request["params"]["name"] == "refuse":
+        send({"id": number, "error": request["params"]["arguments"]["error"]})
+        return
     elif method == "tools/call":
         result = called(request["params"])
     else:
