@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
-
-import msgspec
 
 from clawd.bus.port import Envelope, MessageBus
 from clawd.comms.board import TaskBoard, already_final, unknown_task
@@ -17,22 +15,20 @@ from clawd.comms.checks import check_content, check_context, encoded
 from clawd.comms.clock import Clock
 from clawd.comms.dependencies import brought_along, done, unmet
 from clawd.comms.directory import Directory
+from clawd.comms.drafts import chained, check_deadline, drafted
 from clawd.comms.evidence import check_evidence, marked, stamped
 from clawd.comms.guards import Guards
 from clawd.comms.models import AsyncTask
 from clawd.comms.post import Post
 from clawd.comms.traces import Traces
+from clawd.comms.trying import surely
 from clawd.comms.verdicts import PARENT_ENDED, Verdicts, lineage_of
 from clawd.config.schema import Limits
-from clawd.errors import ClawdError, Invalid, StorageError
+from clawd.errors import ClawdError, Invalid
 from clawd.events import Event, Notice, TaskUpdated
-from clawd.ids import OPERATOR, new_id, now, seconds_of, timestamp
+from clawd.ids import OPERATOR, now, seconds_of
 
 log = logging.getLogger("clawd.tasks")
-
-MAX_DEADLINE_SECONDS = 366 * 86_400.0
-_AGAIN_SECONDS, _MOST_SECONDS = 2.0, 300.0
-_MOST_FOR_A_DISK = 4.0  # a disk that has room again is noticed within five seconds
 
 
 class Assignments:
@@ -96,37 +92,25 @@ class Assignments:
         self._guards.size(lineage, caller.session, "task", size, room)
         size, room = check_context(context), limits.max_context_bytes
         self._guards.size(lineage, caller.session, "context", size, room)
-        if deadline_seconds is not None and not 0 < deadline_seconds <= MAX_DEADLINE_SECONDS:
-            raise Invalid(
-                "invalid_deadline",
-                f"deadline_seconds must be more than 0 and at most {MAX_DEADLINE_SECONDS:.0f}",
-            )
+        check_deadline(deadline_seconds)
         for needed in depends_on:
             self.seen_by(caller.session, needed)
-        chain = caller.lineage.tasks
-        # A message may have come back up the chain: only what lies above the creator counts.
-        above = chain.index(caller.session) if caller.session in chain else len(chain)
-        chain = (*chain[:above], caller.session)
-        parent = self.board.find(caller.task)
-        lineage = msgspec.structs.replace(lineage, tasks=chain)
+        lineage = chained(caller, lineage)
         created = self.board.expected(creator=caller.session)
         assigned = self.board.expected(worker=to)
         self._guards.task(lineage, caller.session, to, created, assigned)
-        record = AsyncTask(
-            id=new_id("task"),
-            from_session=caller.session,
-            to_session=to,
-            task=task,
-            status="pending",
-            created_at=now(),
+        record = drafted(
+            caller.session,
+            to,
+            task,
+            lineage,
+            self.board.find(caller.task),
+            deadline_seconds,
             context=context,
             priority=priority,
             depends_on=depends_on,
-            deadline=timestamp(time.time() + deadline_seconds) if deadline_seconds else None,
-            parent_task=parent.id if parent is not None and not parent.final else None,
             retry_of=retry_of,
             idempotency_key=idempotency_key,
-            lineage=msgspec.structs.replace(lineage, tasks=(*chain, to)),
         )
         await self.board.add(record)
         self._traces.delegated(record)
@@ -140,17 +124,23 @@ class Assignments:
         if self.board.get(task.id).final or task.sealed:
             return
         if name := unmet(task, self.board.find):
-            error = f"task {name}, which this depends on, did not complete"
-            await self.end(task, "failed", error=error, reason="dependency")
+            await self._surely(task, lambda: self._hopeless(task.id, name))
         elif done(task, self.board.find) and task.to_session != OPERATOR:
             self._bus.publish(
                 Envelope(task.id, "task", task.to_session, lineage_of(task), task.priority)
             )
 
+    async def _hopeless(self, task_id: str, needed: str) -> None:
+        task = self.board.find(task_id)
+        if task is not None and not task.final:
+            error = f"task {needed}, which this depends on, did not complete"
+            await self.end(task, "failed", error=error, reason="dependency")
+
     def _watch(self, task: AsyncTask) -> None:
         if task.deadline is not None:
             left = seconds_of(task.deadline) - seconds_of(now())
-            self._clock.later(max(0.0, left), lambda: self._overdue(task.id))
+            overdue = partial(self._surely, task, lambda: self._overdue(task.id))
+            self._clock.later(max(0.0, left), overdue)
 
     async def start(self, task_id: str) -> AsyncTask | None:
         """The worker's turn begins; ``None`` when the task has ended meanwhile.
@@ -218,10 +208,7 @@ class Assignments:
                 return task
             raise already_final(task)
         why = {"reason": reason or f"cancelled by {session}", "lineage": marked(task, untrusted)}
-        ended = await self.end(task, "cancelled", **why)
-        if session != task.to_session:
-            await self._stop_work(ended)
-        return ended
+        return await self.end(task, "cancelled", stop=session != task.to_session, **why)
 
     async def turn_finished(self, caller: Caller, task_id: str, text: str) -> None:
         """A turn for this task ended without a verdict: its final text is the result.
@@ -268,46 +255,57 @@ class Assignments:
         if task is not None and task.status == "input_required":
             self._tell(await self.board.change(task, status="processing"))
 
-    async def end(self, task: AsyncTask, status: Any, **fields: Any) -> AsyncTask:
-        """Make a task final, stop what it started, and tell its creator and its dependants."""
+    async def end(
+        self, task: AsyncTask, status: Any, *, stop: bool = False, **fields: Any
+    ) -> AsyncTask:
+        """Make a task final, stop what it started, and tell its creator and its dependants.
+
+        ``stop``: the turn that works on it, too. Only when the verdict itself cannot be stored
+        does this raise; what follows from it is tried until it is done.
+        """
         ended = await self.board.finish(task, status, **fields)
         self._tell(ended)
         self._bus.withdraw(ended.to_session, ended.id)
         try:
-            await self._follow(ended)
+            await self._follow(ended, stop)
         except asyncio.CancelledError:
             # The turn that ended it was stopped meanwhile; what follows must not be lost with it.
-            self._clock.later(0, lambda: self._follow(ended))
+            self._clock.later(0, lambda: self._follow(ended, stop))
             raise
         return ended
 
-    async def _follow(self, ended: AsyncTask) -> None:
+    async def _follow(self, ended: AsyncTask, stop: bool) -> None:
         """What a verdict leads to; doing it again changes nothing."""
         for child in self.board.open_for(parent=ended.id):
-            await self._cancel_child(child)
+            await self._surely(child, partial(self._cancel_child, child.id))
         await self._announce(ended)
         for dependant in self.board.open_for():
             if ended.id in dependant.depends_on and dependant.status == "pending":
                 await self.publish(dependant)
+        if stop:
+            await self._surely(ended, lambda: self._stop_work(ended))
 
-    async def _cancel_child(self, task: AsyncTask) -> None:
+    async def _cancel_child(self, task_id: str) -> None:
+        task = self.board.find(task_id)
         # What ended one may have ended another of them meanwhile.
-        if not self.board.get(task.id).final:
-            await self._stop_work(await self.end(task, "cancelled", reason=PARENT_ENDED))
+        if task is not None and not task.final:
+            await self.end(task, "cancelled", reason=PARENT_ENDED, stop=True)
 
-    async def _announce(self, task: AsyncTask, again: float = _AGAIN_SECONDS) -> None:
+    async def _surely(self, task: AsyncTask, what: Callable[[], Awaitable[object]]) -> None:
+        await surely(
+            self._clock, what, lambda error: log.warning("task %s waits: %s", task.id, error)
+        )
+
+    async def _announce(self, task: AsyncTask) -> None:
         """Tell the creator; what is in the way is tried again, and told to the operator once."""
-        try:
-            await self.verdicts.announce(task)
-        except ClawdError as error:
+
+        def untold(error: ClawdError) -> None:
             text = f"{task.from_session} cannot be told yet of the end of {task.id}: {error}"
             log.warning("%s", text)
-            if again == _AGAIN_SECONDS:
-                trace = lineage_of(task).trace
-                self._emit(Notice(trace=trace, code="verdict_untold", text=text, level="warning"))
-            most = _MOST_FOR_A_DISK if isinstance(error, StorageError) else _MOST_SECONDS
-            longer = min(2 * again, most)
-            self._clock.later(again, lambda: self._announce(task, longer))
+            trace = lineage_of(task).trace
+            self._emit(Notice(trace=trace, code="verdict_untold", text=text, level="warning"))
+
+        await surely(self._clock, lambda: self.verdicts.announce(task), untold)
 
     async def resume(self) -> None:
         """After a start: tell what was not told, arm deadlines, go on with what is open."""
@@ -320,7 +318,7 @@ class Assignments:
             elif self.board.get(task.id).final:
                 continue
             elif parent is not None and parent.final:
-                await self._cancel_child(task)
+                await self._surely(task, partial(self._cancel_child, task.id))
             elif task.to_session != OPERATOR and self._directory.get(task.to_session) is None:
                 gone = f"session {task.to_session} was removed"
                 await self.end(task, "failed", error=gone, reason="session_removed")
@@ -341,8 +339,8 @@ class Assignments:
     async def _overdue(self, task_id: str) -> None:
         task = self.board.find(task_id)
         if task is not None and not task.final:
-            ended = await self.end(task, "failed", error="its deadline passed", reason="deadline")
-            await self._stop_work(ended)
+            error = "its deadline passed"
+            await self.end(task, "failed", stop=True, error=error, reason="deadline")
 
     def _tell(self, task: AsyncTask) -> None:
         self._emit(TaskUpdated(session=task.to_session, trace=lineage_of(task).trace, task=task))

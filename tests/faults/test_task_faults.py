@@ -1,0 +1,103 @@
+"""Tasks whose disk fails or is slow: each ends once, its creator is told, its worker stops."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.faults.shim import Kind, Mode, Shim
+
+from clawd.testing.daemon import RunningDaemon
+from clawd.testing.homes import scripted, write_config
+from clawd.testing.model import ScriptedModel, call, say
+
+BACK_SECONDS = 5.0
+"""A disk that has room again is noticed within this."""
+
+
+@pytest.fixture
+def home(tmp_path: Path, model: ScriptedModel) -> Path:
+    """Three sessions."""
+    home = tmp_path / "home"
+    home.mkdir()
+    write_config(home, scripted(model.url, "a", "b", "c"))
+    return home
+
+
+def fill(faulty: Shim, at: int = 1) -> None:
+    """From this write on the disk is full."""
+    faulty.control.strike(at, Mode.ERROR, errno.ENOSPC, kinds=Kind.WRITE, again=True)
+
+
+async def test_a_verdict_is_told_and_ends_what_was_made_for_it(
+    home: Path, model: ScriptedModel, shim: Callable[[Path], Shim]
+) -> None:
+    """R03: stored, and nothing after it: one verdict, and no part is worked on any more."""
+    faulty = shim(home)
+    async with RunningDaemon(home, environ=faulty.environ) as daemon:
+        gate = model.hold("b")
+        model.script("a", [call("delegate_task_async", target_session="b", task="part"), say("")])
+        whole = await daemon.post("/api/tasks", toSession="a", fromSession="c", task="whole")
+        await gate.reached()
+        await daemon.idle("a")
+        (part,) = [t for t in (await daemon.get("/api/tasks"))["items"] if t["toSession"] == "b"]
+        fill(faulty, 2)
+        ended = await daemon.post(f"/api/tasks/{whole['id']}/complete", result="done")
+        assert ended["status"] == "completed"
+        faulty.control.rest()
+        async with asyncio.timeout(BACK_SECONDS):
+            assert len(await daemon.verdicts(whole["id"], "c")) == 1
+            ended = await daemon.task(part["id"])
+        assert (ended["status"], ended["reason"]) == (
+            "cancelled", "the task that it was for has ended",
+        )  # fmt: skip
+        await daemon.until(lambda e: e["event"] == "run_failed" and e["session"] == "b")
+        gate.open()
+        await daemon.idle()
+        assert len(await daemon.verdicts(whole["id"], "c")) == 1
+
+
+async def test_what_depends_on_a_failed_task_is_given_and_ends(
+    home: Path, model: ScriptedModel, shim: Callable[[Path], Shim]
+) -> None:
+    """R03: stored, and found hopeless while the disk is full: accepted once, and failed later."""
+    faulty = shim(home)
+    async with RunningDaemon(home, environ=faulty.environ) as daemon:
+        await daemon.post("/api/pause")
+        first = await daemon.post("/api/tasks", toSession="b", fromSession="c", task="first")
+        await daemon.post(f"/api/tasks/{first['id']}/cancel")
+        fill(faulty, 2)
+        second = await daemon.post(
+            "/api/tasks", toSession="b", fromSession="c", task="then", dependsOn=[first["id"]]
+        )
+        faulty.control.rest()
+        async with asyncio.timeout(BACK_SECONDS):
+            ended = await daemon.task(second["id"])
+        assert (ended["status"], ended["reason"]) == ("failed", "dependency")
+        assert len(await daemon.verdicts(second["id"], "c")) == 1
+        assert len((await daemon.get("/api/tasks"))["items"]) == 2
+
+
+async def test_a_deadline_outlives_a_full_disk(
+    home: Path, model: ScriptedModel, shim: Callable[[Path], Shim]
+) -> None:
+    """R03: it passes while nothing can be stored, and ends the task when something can."""
+    faulty = shim(home)
+    async with RunningDaemon(home, environ=faulty.environ) as daemon:
+        gate = model.hold("a")
+        task = await daemon.post("/api/tasks", toSession="a", task="work", deadlineSeconds=1)
+        await gate.reached()
+        fill(faulty)
+        # Struck: it has passed, for the turn that works on the task stands still.
+        async with asyncio.timeout(BACK_SECONDS):
+            while not faulty.control["fired"]:
+                await daemon.get("/api/status")
+        faulty.control.rest()
+        async with asyncio.timeout(BACK_SECONDS):
+            ended = await daemon.task(task["id"])
+            assert (ended["status"], ended["reason"]) == ("failed", "deadline")
+            await daemon.until(lambda e: e["event"] == "run_failed" and e["session"] == "a")
+        gate.open()
