@@ -101,3 +101,34 @@ async def test_a_deadline_outlives_a_full_disk(
             assert (ended["status"], ended["reason"]) == ("failed", "deadline")
             await daemon.until(lambda e: e["event"] == "run_failed" and e["session"] == "a")
         gate.open()
+
+
+async def test_a_task_whose_giver_is_paused_is_there_and_done_once(
+    home: Path, model: ScriptedModel, shim: Callable[[Path], Shim]
+) -> None:
+    """R03: paused while it is stored, a turn has given the task, and a restart adds none."""
+    slow = shim(home)
+    async with RunningDaemon(home, environ=slow.environ) as daemon:
+        model.script("a", [call("delegate_task_async", target_session="b", task="pay the bill")])
+        gate = model.hold("a")
+        await daemon.prompt("a", "go")
+        await gate.reached()
+        slow.control["delay"] = 1_000_000
+        gate.open()
+        tasks = home / "state/tasks.jsonl"
+        async with asyncio.timeout(BACK_SECONDS):
+            # Written, and on its way to the disk.
+            while not (tasks.exists() and b"pay the bill" in tasks.read_bytes()):
+                await daemon.get("/api/status")
+        await daemon.post("/api/pause", session="a")
+        slow.control.rest()
+        await daemon.post("/api/resume", session="a")
+        await daemon.idle()
+        (task,) = (await daemon.get("/api/tasks"))["items"]
+        assert (await daemon.task(task["id"]))["status"] == "completed"
+        await daemon.idle()
+        await daemon.stop()
+        await daemon.start()
+        await daemon.idle()
+        assert [t["id"] for t in (await daemon.get("/api/tasks"))["items"]] == [task["id"]]
+    assert len(model.of("b")) == 1

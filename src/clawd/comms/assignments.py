@@ -112,34 +112,39 @@ class Assignments:
             retry_of=retry_of,
             idempotency_key=idempotency_key,
         )
-        await self.board.add(record)
-        self._traces.delegated(record)
-        self._tell(record)
-        self._watch(record)
+        try:
+            await self.board.add(record)
+        except asyncio.CancelledError:
+            # Whoever gives it is stopped meanwhile; it is given all the same.
+            self._arrived(record)
+            self._clock.later(0, lambda: self.publish(record))
+            raise
+        self._arrived(record)
         await self.publish(record)
         return self.board.get(record.id)
+
+    def _arrived(self, task: AsyncTask) -> None:
+        self._traces.delegated(task)
+        self._tell(task)
+        self._watch(task)
 
     async def publish(self, task: AsyncTask) -> None:
         """Put an open task on its way: to its worker's inbox, once what it depends on is done."""
         if self.board.get(task.id).final or task.sealed:
             return
         if name := unmet(task, self.board.find):
-            await self._surely(task, lambda: self._hopeless(task.id, name))
+            error = f"task {name}, which this depends on, did not complete"
+            await self._surely_end(task, "failed", error=error, reason="dependency")
         elif done(task, self.board.find) and task.to_session != OPERATOR:
             self._bus.publish(
                 Envelope(task.id, "task", task.to_session, lineage_of(task), task.priority)
             )
 
-    async def _hopeless(self, task_id: str, needed: str) -> None:
-        task = self.board.find(task_id)
-        if task is not None and not task.final:
-            error = f"task {needed}, which this depends on, did not complete"
-            await self.end(task, "failed", error=error, reason="dependency")
-
     def _watch(self, task: AsyncTask) -> None:
         if task.deadline is not None:
             left = seconds_of(task.deadline) - seconds_of(now())
-            overdue = partial(self._surely, task, lambda: self._overdue(task.id))
+            why = {"error": "its deadline passed", "reason": "deadline"}
+            overdue = partial(self._surely_end, task, "failed", stop=True, **why)
             self._clock.later(max(0.0, left), overdue)
 
     async def start(self, task_id: str) -> AsyncTask | None:
@@ -277,7 +282,7 @@ class Assignments:
     async def _follow(self, ended: AsyncTask, stop: bool) -> None:
         """What a verdict leads to; doing it again changes nothing."""
         for child in self.board.open_for(parent=ended.id):
-            await self._surely(child, partial(self._cancel_child, child.id))
+            await self._surely_end(child, "cancelled", reason=PARENT_ENDED, stop=True)
         await self._announce(ended)
         for dependant in self.board.open_for():
             if ended.id in dependant.depends_on and dependant.status == "pending":
@@ -285,11 +290,15 @@ class Assignments:
         if stop:
             await self._surely(ended, lambda: self._stop_work(ended))
 
-    async def _cancel_child(self, task_id: str) -> None:
-        task = self.board.find(task_id)
-        # What ended one may have ended another of them meanwhile.
-        if task is not None and not task.final:
-            await self.end(task, "cancelled", reason=PARENT_ENDED, stop=True)
+    async def _surely_end(self, task: AsyncTask, status: str, **fields: Any) -> None:
+        """End a task, be it later; nothing when something else has ended it meanwhile."""
+
+        async def end() -> None:
+            current = self.board.find(task.id)
+            if current is not None and not current.final:
+                await self.end(current, status, **fields)
+
+        await self._surely(task, end)
 
     async def _surely(self, task: AsyncTask, what: Callable[[], Awaitable[object]]) -> None:
         await surely(
@@ -318,7 +327,7 @@ class Assignments:
             elif self.board.get(task.id).final:
                 continue
             elif parent is not None and parent.final:
-                await self._surely(task, partial(self._cancel_child, task.id))
+                await self._surely_end(task, "cancelled", reason=PARENT_ENDED, stop=True)
             elif task.to_session != OPERATOR and self._directory.get(task.to_session) is None:
                 gone = f"session {task.to_session} was removed"
                 await self.end(task, "failed", error=gone, reason="session_removed")
@@ -335,12 +344,6 @@ class Assignments:
         if not self.verdicts.awaited(task):
             await self.publish(task)
         self.verdicts.wake(task)
-
-    async def _overdue(self, task_id: str) -> None:
-        task = self.board.find(task_id)
-        if task is not None and not task.final:
-            error = "its deadline passed"
-            await self.end(task, "failed", stop=True, error=error, reason="deadline")
 
     def _tell(self, task: AsyncTask) -> None:
         self._emit(TaskUpdated(session=task.to_session, trace=lineage_of(task).trace, task=task))

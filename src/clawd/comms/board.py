@@ -103,10 +103,14 @@ class TaskBoard:
         """Store a new task; durable when this returns."""
         self._coming[task.id] = task
         try:
-            (stored,) = await self._log.append(task)
+            (task,) = await self._log.append(task)
+        except asyncio.CancelledError:
+            # The line is on its way to the disk all the same: memory must not know less.
+            self._put(task)
+            raise
         finally:
             del self._coming[task.id]
-        self._put(stored)
+        self._put(task)
 
     async def change(self, task: AsyncTask, **fields: Any) -> AsyncTask:
         """Change an open task; the first to end it wins, ``Refused`` for any later one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from clawd.comms.clock import Clock
@@ -23,6 +24,10 @@ async def surely(
     """
     try:
         await what()
+    except asyncio.CancelledError:
+        # Whoever asked is stopped; what is stored is followed to its end all the same.
+        clock.later(0, lambda: surely(clock, what, refused, again))
+        raise
     except ClawdError as error:
         if again == _AGAIN_SECONDS:
             refused(error)
