@@ -81,7 +81,9 @@ class SessionCommsManager:
         self.traces = Traces(self._of_trace)
         self.guards = Guards(limits, emit, self.traces, self.directory.chain)
         mailbox = partial(Mailbox, writer=writer, sealing=sealing)
-        self.post = Post(self.directory, self.guards, self.traces, bus, mailbox, emit, limits)
+        self.post = Post(
+            self.directory, self.guards, self.traces, bus, mailbox, clock, emit, limits
+        )
         self.settling = Settling(self.post, self.guards, clock.later, limits)
         self.board = TaskBoard(state / "tasks.jsonl", writer, sealing, spent)
         self.tasks = Assignments(

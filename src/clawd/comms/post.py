@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +15,23 @@ from clawd.bus.port import Envelope, MessageBus
 from clawd.comms.ages import Ages
 from clawd.comms.caller import Caller
 from clawd.comms.checks import check_content, check_priority, check_thread, check_ttl
+from clawd.comms.clock import Clock
 from clawd.comms.directory import Directory
 from clawd.comms.guards import Guards
 from clawd.comms.mailbox import Mailbox
 from clawd.comms.models import MessageType, SessionMessage
+from clawd.comms.replies import answered_by
 from clawd.comms.restoring import restore_messages
 from clawd.comms.traces import Traces
+from clawd.comms.trying import surely
 from clawd.comms.waits import Wait, Waits, as_answer
 from clawd.config.schema import Limits
 from clawd.errors import Invalid, NotFound, Refused
 from clawd.events import Event, SessionMessageChanged
 from clawd.ids import new_id, now
 from clawd.lineage import Lineage
+
+log = logging.getLogger("clawd.messages")
 
 MAX_WAIT_SECONDS = 600
 
@@ -39,6 +46,7 @@ class Post:
         traces: Traces,
         bus: MessageBus,
         mailbox: Callable[[str, Path], Mailbox],
+        clock: Clock,
         emit: Callable[[Event], object],
         limits: Callable[[str], Limits],
     ) -> None:
@@ -48,6 +56,7 @@ class Post:
         self._traces = traces
         self._bus = bus
         self._mailbox = mailbox
+        self._clock = clock
         self._emit = emit
         self._limits = limits
         self._boxes: dict[str, Mailbox] = {}
@@ -136,7 +145,7 @@ class Post:
         self._guards.size(lineage, caller.session, "message", check_content(content), most)
         check_priority(priority)
         check_ttl(ttl)
-        asked = self._named(caller, to, reply_to) if reply_to else self._question(caller, to)
+        asked = answered_by(self.find, self.waits, caller, to, reply_to)
         if thread is None and asked is not None:
             thread = asked.thread_id
         check_thread(thread)
@@ -189,6 +198,7 @@ class Post:
             await box.add(message)
         except asyncio.CancelledError:
             self._arrived(message, wait)
+            self._clock.later(0, lambda: self._surely_answered(asked, message))
             raise
         except Exception:
             self._traces.stored(message, -1)
@@ -196,8 +206,14 @@ class Post:
                 wait.claimed = False
             raise
         self._arrived(message, wait)
-        if asked is not None and not message.from_daemon:
-            await self.answered(asked)
+        await self._surely_answered(asked, message)
+
+    async def _surely_answered(self, asked: SessionMessage | None, reply: SessionMessage) -> None:
+        # The reply is stored and on its way: an error would have it sent once more.
+        if asked is not None and not reply.from_daemon:
+            text = "%s is not marked as answered yet: %s"
+            refused = partial(log.warning, text, asked.id)
+            await surely(self._clock, partial(self.answered, asked), refused)
 
     def _arrived(self, message: SessionMessage, wait: Wait | None) -> None:
         self._owners[message.id] = message.to
@@ -230,12 +246,15 @@ class Post:
                     answer = await wait.answer
             except TimeoutError:
                 return message, None
+            if caller.turn:
+                caller.answers.append(answer)
+            else:
+                await self.read([answer])
+            wait.taken = True
         finally:
-            self.waits.close(wait)
-        if caller.turn:
-            caller.answers.append(answer)
-        else:
-            await self.read([answer])
+            # One that came, and that the turn did not live to take, is a message like any other.
+            if (left := self.waits.close(wait)) is not None:
+                self.wake(left)
         return message, answer
 
     def wake(self, message: SessionMessage) -> None:
@@ -323,24 +342,6 @@ class Post:
         """Whether a message's time to live has passed."""
         seconds = message.ttl_seconds
         return seconds is not None and self.ages.of(message.id, message.timestamp) > seconds
-
-    def _named(self, caller: Caller, to: str, message_id: str) -> SessionMessage:
-        message = self.find(message_id)
-        ends = {caller.session, to}
-        if message is None or {message.from_, message.to} != ends:
-            raise Invalid(
-                "invalid_reply",
-                f"{message_id[:80]!a} is no message between {caller.session} and {to}",
-                hint="leave replyTo out, or name a message that the two have exchanged",
-            )
-        return message
-
-    def _question(self, caller: Caller, to: str) -> SessionMessage | None:
-        asked = [m for m in caller.triggered_by if m.from_ == to and not m.from_daemon]
-        open_ones = [m for m in asked if self.waits.free(m.id)]
-        shown = self.find(self.waits.shown(to, caller.session) or "")
-        candidates = open_ones or ([shown] if shown else asked)
-        return candidates[-1] if candidates else None
 
     def _tell(self, message: SessionMessage) -> None:
         trace = message.lineage.trace if message.lineage else ""

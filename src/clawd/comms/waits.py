@@ -17,7 +17,8 @@ class Wait:
     """A turn of ``waiter`` that stands still until ``target`` answers the message ``question``.
 
     ``shown``: the target knows of the question though it started no turn of it. ``claimed``: an
-    answer is being written to disk, and no other may take its place.
+    answer is being written to disk, and no other may take its place. ``taken``: whoever waited has
+    got it.
     """
 
     waiter: str
@@ -26,6 +27,7 @@ class Wait:
     content: str
     shown: bool = False
     claimed: bool = False
+    taken: bool = False
     answer: asyncio.Future[SessionMessage] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -60,9 +62,14 @@ class Waits:
         self._open[question] = wait
         return wait
 
-    def close(self, wait: Wait) -> None:
-        """End a wait, answered or not."""
+    def close(self, wait: Wait) -> SessionMessage | None:
+        """End a wait, answered or not; an answer that nobody has taken."""
         self._open.pop(wait.question, None)
+        answer = wait.answer
+        # No answer that is still on its way to the disk may be handed to it now.
+        if wait.taken or answer.cancel() or answer.cancelled() or answer.exception():
+            return None
+        return answer.result()
 
     def get(self, question: str | None) -> Wait | None:
         """The wait for an answer to this message, while it has none."""
