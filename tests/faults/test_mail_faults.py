@@ -84,3 +84,27 @@ async def test_a_reply_that_is_stored_is_sent(
         )
         mail = (await daemon.get("/api/messages", session="a"))["items"]
         assert [message["id"] for message in mail] == [sent["id"]]
+
+
+async def test_an_acknowledgement_sends_one_receipt(
+    home: Path, model: ScriptedModel, shim: Callable[[Path], Shim]
+) -> None:
+    """R03: whichever of its writes fails, the next attempt sends what is missing, and no more."""
+    faulty = shim(home)
+    async with RunningDaemon(home, environ=faulty.environ) as daemon:
+        await daemon.post("/api/pause")
+        for at in (1, 2, 3):
+            sent = await daemon.post("/api/messages", to="b", content=f"{at}", **{"from": "a"})
+            fill(faulty, at)
+            answer = await daemon.tool(
+                "b", "acknowledge_message", message_id=sent["id"], note="seen"
+            )
+            assert answer["error"] == "storage_full"
+            faulty.control.rest()
+            for _ in range(2):
+                await daemon.tool("b", "acknowledge_message", message_id=sent["id"], note="seen")
+            mail = (await daemon.get("/api/messages", session="a"))["items"]
+            receipts = [m["type"] for m in mail if m.get("replyTo") == sent["id"]]
+            assert receipts == ["receipt"]
+            (read,) = (await daemon.get("/api/messages", session="b", limit=1))["items"]
+            assert read["note"] == "seen"

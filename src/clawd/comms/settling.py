@@ -38,6 +38,7 @@ class Settling:
         self._limits = limits
         self._guards = guards
         self._later = later
+        self._acknowledging: set[str] = set()
         post.has_a_time = self._expires
 
     async def turn_finished(self, caller: Caller, text: str) -> None:
@@ -92,17 +93,28 @@ class Settling:
         listed = list(messages)
         await self._post.read(listed)
         for message in self._post.current(listed):
-            if message.note is not None:
+            if message.note is not None or message.id in self._acknowledging:
                 continue
             self._guards.rate(caller.lineage.step(caller.turn, caller.session), caller.session)
-            await self._post.mark([message], note=note or "acknowledged")
-            if self._post.has_box(message.from_) and not message.from_daemon:
-                text = f"Message {message.id} was read" + (f": {note}" if note else ".")
-                receipt = _about(message, "receipt", text)
-                if receipt.lineage is not None and caller.lineage.untrusted:
-                    lineage = msgspec.structs.replace(receipt.lineage, untrusted=True)
-                    receipt = msgspec.structs.replace(receipt, lineage=lineage)
-                await self._post.store(receipt)
+            self._acknowledging.add(message.id)
+            try:
+                await self._receipt(caller, message, note)
+                await self._post.mark([message], note=note or "acknowledged")
+            finally:
+                self._acknowledging.discard(message.id)
+
+    async def _receipt(self, caller: Caller, message: SessionMessage, note: str) -> None:
+        if not self._post.has_box(message.from_) or message.from_daemon:
+            return
+        mail = self._post.box(message.from_).all()
+        if any(m.reply_to == message.id and m.type == "receipt" for m in mail):
+            return  # its mark was refused
+        text = f"Message {message.id} was read" + (f": {note}" if note else ".")
+        receipt = _about(message, "receipt", text)
+        if receipt.lineage is not None and caller.lineage.untrusted:
+            lineage = msgspec.structs.replace(receipt.lineage, untrusted=True)
+            receipt = msgspec.structs.replace(receipt, lineage=lineage)
+        await self._post.store(receipt)
 
     async def give_back(self, message: SessionMessage, why: str) -> None:
         """Tell the sender of a message what became of it; harmless when repeated."""
