@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
@@ -10,7 +11,7 @@ import msgspec
 
 from clawd.approvals.models import CLOSED, Approval, Record, Rule, State, blank
 from clawd.config.patterns import read
-from clawd.errors import NotFound, Refused
+from clawd.errors import NotFound, Refused, StorageError
 from clawd.events import ApprovalRequested, ApprovalSettled, Event
 from clawd.ids import OPERATOR, new_id, now, seconds_of
 from clawd.messages import JSON
@@ -21,7 +22,8 @@ from clawd.storage.writer import Writer
 FILE_NAME = "approvals.jsonl"
 KEPT = 1000
 """How many settled ones are remembered."""
-
+_AGAIN_SECONDS = 3.0
+"""A disk that has room again is noticed within five seconds."""
 
 Kept = TypeVar("Kept", Approval, Rule)
 
@@ -119,14 +121,13 @@ class Desk:
 
     async def ask(self, approval: Approval) -> Approval:
         """Put something to the human; durable when this returns."""
-        kept = await self._store(approval)
-        self._emit(
-            ApprovalRequested(
-                session=kept.session, trace=kept.trace, run_id=kept.turn, approval=kept
-            )
-        )
-        self._arm(kept)
-        return kept
+        try:
+            approval = await self._store(approval)
+        except asyncio.CancelledError:
+            self._asked(approval)
+            raise
+        self._asked(approval)
+        return approval
 
     async def settle(
         self, approval_id: str, state: State, *, by: str = OPERATOR, **fields: Any
@@ -144,20 +145,22 @@ class Desk:
         self._put(after)
         try:
             after = await self._store(after)
-        except BaseException:
+        except asyncio.CancelledError:
+            self._clock.later(0, lambda: self._settled(after))
+            raise
+        except Exception:
             self._put(approval)
             raise
-        self._emit(
-            ApprovalSettled(
-                session=after.session, trace=after.trace, run_id=after.turn, approval=after
-            )
-        )
-        await self._follow(after)
+        await self._settled(after)
         return after
 
     async def use(self, approval: Approval) -> None:
         """The allowed call begins; from now on it is never made again."""
-        await self._store(msgspec.structs.replace(approval, state="used"))
+        try:
+            await self._store(msgspec.structs.replace(approval, state="used"))
+        except asyncio.CancelledError:
+            self._put(approval)  # it has not begun: as long as that is known it may be made
+            raise
 
     async def withdraw(self, *, turn: str | None = None, session: str | None = None) -> None:
         """Nobody needs the word any more: the turn was stopped, or its session is gone."""
@@ -228,7 +231,12 @@ class Desk:
             await self._log.compact(kept.__contains__)
 
     async def _store(self, record: Kept) -> Kept:
-        (stored,) = await self._log.append(record)
+        try:
+            (stored,) = await self._log.append(record)
+        except asyncio.CancelledError:
+            # The line is on its way to the disk all the same: memory must not know less.
+            self._put(record)
+            raise
         self._put(stored)
         return cast("Kept", stored)
 
@@ -251,7 +259,32 @@ class Desk:
         if seconds_of(approval.expires_at) > seconds_of(now()):
             self._arm(approval)  # the clock was set back
             return
-        await self.settle(approval_id, "expired", by="clawd")
+        try:
+            await self.settle(approval_id, "expired", by="clawd")
+        except StorageError:
+            self._clock.later(_AGAIN_SECONDS, lambda: self._expire(approval_id))
+
+    def _asked(self, approval: Approval) -> None:
+        self._emit(
+            ApprovalRequested(
+                session=approval.session,
+                trace=approval.trace,
+                run_id=approval.turn,
+                approval=approval,
+            )
+        )
+        self._arm(approval)
+
+    async def _settled(self, approval: Approval) -> None:
+        self._emit(
+            ApprovalSettled(
+                session=approval.session,
+                trace=approval.trace,
+                run_id=approval.turn,
+                approval=approval,
+            )
+        )
+        await self._follow(approval)
 
     async def _follow(self, approval: Approval) -> None:
         if self._go_on is not None and approval.state not in ("used", "withdrawn"):
