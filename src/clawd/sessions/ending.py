@@ -84,14 +84,7 @@ class TurnEnding:
         error = {"error": "cancelled", "message": f"cancelled by {by}"}
         usage = run.usage if run else turn.usage
         begun = turn.status == "running" or turn.started_at
-        if begun and not aside:
-            self._failed(turn, CANCELLED, usage)
-        await self._transcript.change(
-            turn, status="cancelled", ended_at=now(), error=error, usage=usage
-        )
-        if (begun and aside) or (turn.trigger.kind == "schedule" and not turn.started_at):
-            # Not for ``announce``, which is about the turn that runs.
-            self._services.emit(self._failure(turn, CANCELLED, usage))
+        # Open until all that hangs on it is settled: what the disk refuses is tried again.
         settling = self._services.comms.settling
         await settling.turn_cancelled(self.messages(turn), answers, by)
         task = self._services.comms.board.find(task_id)
@@ -99,6 +92,14 @@ class TurnEnding:
             await self._services.comms.tasks.end(
                 task, "cancelled", reason=f"its turn was stopped by {by}"
             )
+        await self._transcript.change(
+            turn, status="cancelled", ended_at=now(), error=error, usage=usage
+        )
+        if begun and not aside:
+            self._failed(turn, CANCELLED, usage)
+        elif begun or turn.trigger.kind == "schedule":
+            # Not for ``announce``, which is about the turn that runs.
+            self._services.emit(self._failure(turn, CANCELLED, usage))
 
     async def suspended(self, turn: TurnRecord, run: Turn | None = None) -> None:
         """The session stops in good order: the turn goes on later, as if not started."""

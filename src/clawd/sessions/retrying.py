@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import msgspec
 
-from clawd.bus.port import Envelope
+from clawd.bus.port import Envelope, Kind
 from clawd.events import Notice
+from clawd.sessions.ending import turn_envelope
 from clawd.sessions.records import TurnRecord
 from clawd.sessions.services import Services
+from clawd.sessions.transcript import Transcript
 
 FULL_SECONDS = 2.0
 """How long a session waits on a full disk before it tries again."""
@@ -20,8 +22,11 @@ _LONGEST_SECONDS = 60.0
 class Retrying:
     """The turns of one session that could not be stored."""
 
-    def __init__(self, session: Callable[[], str], services: Services) -> None:
+    def __init__(
+        self, session: Callable[[], str], transcript: Transcript, services: Services
+    ) -> None:
         self._session = session
+        self._transcript = transcript
         self._services = services
         self._count = 0
         self._turns: dict[str, str] = {}
@@ -35,9 +40,14 @@ class Retrying:
         """A turn ran to its end: the disk takes something again."""
         self._count = 0
 
-    def refused(
-        self, turn: TurnRecord, asking: Sequence[Envelope], failure: BaseException
-    ) -> float:
+    def asking_for(self, turn: TurnRecord) -> list[Envelope]:
+        """What asks for this turn again: itself, once it is in the transcript."""
+        if turn.id in self._transcript.turns or turn.trigger.kind == "user":
+            return [turn_envelope(turn, self._session())]
+        kind: Kind = "task" if turn.trigger.kind == "task" else "message"
+        return [Envelope(i, kind, self._session(), turn.lineage) for i in turn.trigger.ids]
+
+    def refused(self, turn: TurnRecord, failure: BaseException) -> float:
         """Let it ask again; for how many seconds the session is to do nothing else.
 
         Where all is full, nothing else could be stored either. Where one file is broken, other
@@ -52,6 +62,7 @@ class Retrying:
                 Notice(session=self._session(), code="storage", text=text, level="error")
             )
         self._turns |= dict.fromkeys(turn.trigger.ids, turn.id)
+        asking = self.asking_for(turn)
 
         async def publish() -> None:
             for envelope in asking:

@@ -7,7 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from clawd.agent.toolset import Toolset
-from clawd.bus.port import Envelope, Kind
 from clawd.comms.caller import Caller
 from clawd.comms.manager import Status
 from clawd.config.schema import SessionSettings
@@ -25,6 +24,7 @@ from clawd.sessions.records import Trigger, TurnRecord
 from clawd.sessions.retrying import Retrying
 from clawd.sessions.services import Services
 from clawd.sessions.steering import Steering
+from clawd.sessions.stopping import Stopping
 from clawd.sessions.toolsets import Toolsets
 from clawd.sessions.transcript import Transcript
 from clawd.sessions.turns import TurnRunner
@@ -54,14 +54,14 @@ class Session:
         self._task: asyncio.Task[None] | None = None
         self._ended = asyncio.Event()
         self._ended.set()
-        self._stopped_by = ""
         self._steering = Steering()
         self._leaving = False
         self._taking = 0
         self._going = asyncio.Event()
         self._going.set()
         self._compaction: asyncio.Task[None] | None = None
-        self._retrying = Retrying(lambda: self.id, services)
+        self._retrying = Retrying(lambda: self.id, self.transcript, services)
+        self._stopping = Stopping(lambda: self.id, self.transcript, self._steering, services)
         self._pause = 0.0
         self._runner = TurnRunner(
             lambda: self.settings,
@@ -172,7 +172,7 @@ class Session:
                 asked = await self._intake.turn_for(envelope)
             finally:
                 self._taking = 0
-            if asked is not None:
+            if asked is not None and not self._stopping.withdraws(asked.id):
                 await self._run(self._retrying.known(asked))
             if self._pause:
                 await asyncio.sleep(self._pause)
@@ -212,7 +212,7 @@ class Session:
         """Stop the running turn, or withdraw one that waits; ``None`` when there is none."""
         running = self.running
         if running is not None and turn_id in (None, running.id):
-            self._stopped_by = by
+            self._stopping.stop(running.id, by)
             self._runner.stop()
             if self._task is not None:
                 self._task.cancel()
@@ -224,9 +224,11 @@ class Session:
         turn = self.transcript.turns.get(turn_id)
         if turn is None:
             raise NotFound("unknown_turn", f"session {self.id} has no open turn {turn_id[:80]!a}")
-        self._services.bus.withdraw(self.id, turn_id)
-        self._steering.take_away(turn_id)
-        await self._runner.cancelled(turn, by, aside=True)
+        await self._stopping.withdraw(
+            turn,
+            lambda: self._runner.cancelled(turn, by, aside=True),
+            lambda: self.running is not None,
+        )
         return turn
 
     def _suspended(self) -> str | None:
@@ -294,14 +296,17 @@ class Session:
         return await self.prompter.identity()
 
     async def _run(self, turn: TurnRecord) -> None:
-        self.running, self.since, self._stopped_by = turn, now(), ""
+        self.running, self.since = turn, now()
         self._ended.clear()
         try:
-            await self._to_its_end(turn)
+            if not self._stopping.by(turn.id):  # or it comes back to be stored as stopped
+                await self._to_its_end(turn)
+            if by := self._stopping.by(turn.id):
+                await self._runner.cancelled(turn, by)
+                self._stopping.ended(turn.id)
             self._retrying.stored()
         except* StorageError as refused:
-            asking = self._asking_for(turn)
-            self._pause = self._retrying.refused(turn, asking, refused.exceptions[0])
+            self._pause = self._retrying.refused(turn, refused.exceptions[0])
         finally:
             self.running = self._task = self._runner.task = None
             self._runner.settling = False
@@ -316,21 +321,15 @@ class Session:
             async with asyncio.TaskGroup() as group:
                 self._task = work = group.create_task(self._runner.run(turn))
         except asyncio.CancelledError:
-            await self._runner.suspended(turn)
+            if by := self._stopping.by(turn.id):
+                await self._runner.cancelled(turn, by)
+            else:
+                await self._runner.suspended(turn)
             raise
-        if self._stopped_by:
-            await self._runner.cancelled(turn, self._stopped_by)
-        elif work.cancelled():
+        if work.cancelled() and not self._stopping.by(turn.id):
             await self._runner.suspended(turn)
-            for envelope in self._asking_for(turn):
+            for envelope in self._retrying.asking_for(turn):
                 self._services.bus.publish(envelope)
-
-    def _asking_for(self, turn: TurnRecord) -> list[Envelope]:
-        """What asks for this turn again: itself, once it is in the transcript."""
-        if turn.id in self.transcript.turns or turn.trigger.kind == "user":
-            return [turn_envelope(turn, self.id)]
-        kind: Kind = "task" if turn.trigger.kind == "task" else "message"
-        return [Envelope(i, kind, self.id, turn.lineage) for i in turn.trigger.ids]
 
     async def drained(self, seconds: float) -> bool:
         """Wait until the running turn has ended; False when that takes too long.

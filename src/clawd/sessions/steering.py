@@ -19,9 +19,11 @@ class Steering:
         """The one that is to be heard next; it waits on until it is taken away."""
         return self._lines[0] if self._lines else None
 
-    def take_away(self, turn_id: str) -> None:
-        """It was heard, and that is stored; or it was withdrawn."""
+    def take_away(self, turn_id: str) -> bool:
+        """It was heard, and that is stored; or it was withdrawn. Whether it was there."""
+        before = len(self._lines)
         self._lines = [line for line in self._lines if line.id != turn_id]
+        return len(self._lines) < before
 
     def unheard(self) -> list[TurnRecord]:
         """What waits, once the turn has ended; nothing does any more."""

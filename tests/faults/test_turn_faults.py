@@ -1,0 +1,118 @@
+"""Turns that are begun, stopped or withdrawn while the disk fails: no word is lost, none twice."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.faults.ledger import Aftermath
+from tests.faults.shim import Kind, Mode, Shim
+
+from clawd.testing.daemon import ApiError, RunningDaemon
+from clawd.testing.homes import latest, scripted, write_config
+from clawd.testing.model import ScriptedModel, call, say
+
+Faulty = Callable[[Path], Shim]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """An empty home."""
+    place = tmp_path / "home"
+    place.mkdir()
+    return place
+
+
+def full(shim: Shim) -> None:
+    """From now on the disk takes nothing."""
+    shim.control.strike(1, Mode.ERROR, errno.ENOSPC, kinds=Kind.WRITE, again=True)
+
+
+def turns(home: Path) -> dict[str, str]:
+    """The turns of session a by id, each with its state on disk."""
+    lines = latest(home / "workspaces/a/history.jsonl")
+    return {line["id"]: line["status"] for line in lines if line["type"] == "turn"}
+
+
+@pytest.mark.parametrize("mode", ["queue", "steer"])
+async def test_a_line_whose_withdrawal_is_refused_runs(
+    home: Path, model: ScriptedModel, shim: Faulty, mode: str
+) -> None:
+    """R03: told that it is not cancelled, one finds that it is not: the line is heard, once."""
+    write_config(home, scripted(model.url, "a"))
+    faulty = shim(home)
+    async with RunningDaemon(home, environ=faulty.environ) as daemon:
+        gate = model.hold("a")
+        model.script("a", [call("list_agents")])
+        first = await daemon.prompt("a", "first")
+        await gate.reached()
+        second = await daemon.prompt("a", "second", mode=mode)
+        full(faulty)
+        with pytest.raises(ApiError) as refused:
+            await daemon.post("/api/sessions/a/cancel", turn=second)
+        assert refused.value.http == 507
+        faulty.control.rest()
+        gate.open()
+        await daemon.ended(first)
+        await daemon.idle()
+        assert turns(home)[second] == ("finished" if mode == "queue" else "steered")
+    assert Aftermath(home).spoken["second"] == 1
+
+
+async def test_a_line_whose_withdrawal_was_refused_can_be_withdrawn(
+    home: Path, model: ScriptedModel, shim: Faulty
+) -> None:
+    """R03: once the disk has room, the same word withdraws it."""
+    write_config(home, scripted(model.url, "a"))
+    faulty = shim(home)
+    async with RunningDaemon(home, environ=faulty.environ) as daemon:
+        gate = model.hold("a")
+        await daemon.prompt("a", "first")
+        await gate.reached()
+        second = await daemon.prompt("a", "second")
+        full(faulty)
+        with pytest.raises(ApiError):
+            await daemon.post("/api/sessions/a/cancel", turn=second)
+        faulty.control.rest()
+        await daemon.post("/api/sessions/a/cancel", turn=second)
+        gate.open()
+        await daemon.idle()
+        assert turns(home)[second] == "cancelled"
+    assert Aftermath(home).spoken["second"] == 0
+
+
+@pytest.mark.parametrize("start", ["line", "message", "task"])
+async def test_a_stop_is_kept_until_it_is_stored(
+    home: Path, model: ScriptedModel, shim: Faulty, start: str
+) -> None:
+    """R03: a turn that was stopped on a full disk asks the model nothing more."""
+    write_config(home, scripted(model.url, "a"))
+    faulty = shim(home)
+    async with RunningDaemon(home, environ=faulty.environ) as daemon:
+        gate = model.hold("a")
+        model.script("a", [call("list_agents"), say("went on")])
+        task = ""
+        if start == "line":
+            await daemon.prompt("a", "go")
+        elif start == "message":
+            await daemon.post("/api/messages", to="a", content="go")
+        else:
+            task = (await daemon.post("/api/tasks", toSession="a", task="go"))["id"]
+        await gate.reached()
+        full(faulty)
+        assert (await daemon.post("/api/sessions/a/cancel"))["cancelled"]
+        await daemon.until(lambda e: e.get("code") == "storage")
+        faulty.control.rest()
+        await daemon.until(
+            lambda e: e["event"] == "run_failed" and e["error"]["error"] == "cancelled"
+        )
+        await daemon.idle()
+        assert list(turns(home).values()) == ["cancelled"]
+        assert len(model.of("a")) == 1
+        if task:
+            assert (await daemon.get(f"/api/tasks/{task}"))["status"] == "cancelled"
+        if start == "message":
+            (kept,) = (await daemon.get("/api/messages", session="a"))["items"]
+            assert kept["read"]
