@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 from collections.abc import Callable
 from pathlib import Path
@@ -116,3 +117,91 @@ async def test_a_stop_is_kept_until_it_is_stored(
         if start == "message":
             (kept,) = (await daemon.get("/api/messages", session="a"))["items"]
             assert kept["read"]
+
+
+async def test_what_a_pause_cuts_off_is_begun_once(
+    home: Path, model: ScriptedModel, shim: Faulty
+) -> None:
+    """R03: paused while the beginning of its turn is written, a message has one turn all the same.
+
+    So it is after a restart, too.
+    """
+    write_config(home, scripted(model.url, "a"))
+    faulty = shim(home)
+    async with RunningDaemon(home, environ=faulty.environ) as daemon:
+        await daemon.say("a", "warm")
+        faulty.control["delay"] = 700_000
+        sent = await daemon.post("/api/messages", to="a", content="do it once")
+        # What is sent is on disk, and its turn begins: that is being written when this is asked.
+        await busy(daemon)
+        await daemon.post("/api/pause", session="a")
+        faulty.control.rest()
+        await daemon.post("/api/resume", session="a")
+        await daemon.idle()
+        await daemon.until(
+            lambda e: e["event"] == "session_message" and e["message"]["id"] == sent["id"]
+            and e["message"]["read"]
+        )  # fmt: skip
+        assert len(model.of("a")) == 2
+        assert set(turns(home).values()) == {"finished"}
+        await daemon.stop()
+        await daemon.start()
+        await daemon.idle()
+        assert len(model.of("a")) == 2
+    after = Aftermath(home)
+    assert after.shown[sent["id"]] == 1
+
+
+async def test_what_steers_is_heard_once_by_a_turn_that_is_paused(
+    home: Path, model: ScriptedModel, shim: Faulty
+) -> None:
+    """R03: paused while a line is stored as heard, the turn has heard it, and no other does."""
+    write_config(home, scripted(model.url, "a"))
+    faulty = shim(home)
+    async with RunningDaemon(home, environ=faulty.environ) as daemon:
+        gate = model.hold("a")
+        await daemon.prompt("a", "go")
+        await gate.reached()
+        model.script("a", [call("list_agents"), say("done")])
+        line = await daemon.prompt("a", "a bit to the left", mode="steer")
+        faulty.control["delay"] = 500_000
+        gate.open()
+        await daemon.until(lambda e: e["event"] == "tool_call_end")
+        await daemon.post("/api/pause", session="a")
+        faulty.control.rest()
+        await daemon.post("/api/resume", session="a")
+        await daemon.idle()
+        assert turns(home)[line] == "steered"
+    assert Aftermath(home).spoken["a bit to the left"] == 1
+
+
+async def test_a_last_word_that_a_pause_cuts_off_is_said_once(
+    home: Path, model: ScriptedModel, shim: Faulty
+) -> None:
+    """R03: paused while its end is written, the turn has ended, and whoever waits is told."""
+    write_config(home, scripted(model.url, "a"))
+    faulty = shim(home)
+    async with RunningDaemon(home, environ=faulty.environ) as daemon:
+        gate = model.hold("a")
+        model.script("a", [say("the word")])
+        turn = await daemon.prompt("a", "go")
+        await gate.reached()
+        faulty.control["delay"] = 500_000
+        gate.open()
+        await daemon.until(lambda e: e["event"] == "text_message_end")
+        await daemon.post("/api/pause", session="a")
+        faulty.control.rest()
+        await daemon.post("/api/resume", session="a")
+        assert await daemon.ended(turn) == "the word"
+        await daemon.idle()
+        assert turns(home) == {turn: "finished"}
+        assert len(model.of("a")) == 1
+
+
+async def busy(daemon: RunningDaemon) -> None:
+    """Wait until session a is in a turn; ends with the test's own limit of time."""
+    async with asyncio.timeout(10):
+        while True:
+            (session,) = (await daemon.get("/api/sessions"))["items"]
+            if session["status"] == "busy":
+                return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
@@ -122,7 +123,11 @@ class TurnConversation:
         """Add the lines that steer this turn, and mark each as heard in the same append."""
         while (line := self._steering.first()) is not None:
             said = self._transcript.message(self._turn, user(line.trigger.text))
-            await self._transcript.change(line, said, status="steered", ended_at=now())
+            try:
+                await self._transcript.change(line, said, status="steered", ended_at=now())
+            except asyncio.CancelledError:
+                self._steering.take_away(line.id)  # it is heard when the turn goes on
+                raise
             self._steering.take_away(line.id)
 
     async def shrink(self) -> bool:

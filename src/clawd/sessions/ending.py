@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -103,8 +104,9 @@ class TurnEnding:
 
     async def suspended(self, turn: TurnRecord, run: Turn | None = None) -> None:
         """The session stops in good order: the turn goes on later, as if not started."""
-        turn = self._transcript.turns.get(turn.id, turn)
-        if turn.status == "running":
+        known = self._transcript.turns.get(turn.id)
+        if known is not None and known.status == "running":
+            turn = known
             usage = run.usage if run else turn.usage
             self._end = RunSuspended(
                 session=self._settings().id,
@@ -209,14 +211,19 @@ class TurnEnding:
         finished = msgspec.structs.replace(
             turn, time=at, status="finished", ended_at=at, usage=run.usage
         )
-        await self._transcript.append(*before, finished)
-        self._end = RunFinished(
+        end = RunFinished(
             session=self._settings().id,
             trace=turn.lineage.trace,
             run_id=turn.id,
             final_message=text,
             usage=run.usage,
         )
+        try:
+            await self._transcript.append(*before, finished)
+        except asyncio.CancelledError:
+            self._end = end  # it is stored all the same
+            raise
+        self._end = end
 
     async def fail(
         self, turn: TurnRecord, caller: Caller, error: ClawdError, run: Turn | None = None

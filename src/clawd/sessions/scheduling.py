@@ -55,7 +55,11 @@ class ScheduledTurns:
             trigger=Trigger("schedule", source, text=text),
             lineage=lineage,
         )
-        await session.transcript.append(turn)
+        try:
+            await session.transcript.append(turn)
+        except asyncio.CancelledError:
+            self._bus.publish(turn_envelope(turn, session_id))  # it is stored all the same
+            raise
         self._bus.publish(turn_envelope(turn, session_id))
 
     def is_open(self, session_id: str, turn_id: str) -> bool:

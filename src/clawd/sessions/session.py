@@ -192,7 +192,11 @@ class Session:
             trigger=Trigger("user", OPERATOR, text=text),
             lineage=lineage or begin("operator"),
         )
-        await self.transcript.append(turn)
+        try:
+            await self.transcript.append(turn)
+        except asyncio.CancelledError:
+            self._services.bus.publish(turn_envelope(turn, self.id))  # it is stored all the same
+            raise
         if mode == "steer" and self.running is not None:
             self._steering.add(turn)
             return Accepted(turn.id, "steered", 0)

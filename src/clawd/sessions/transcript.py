@@ -103,8 +103,13 @@ class Transcript:
 
     async def append(self, *records: Record, sync: bool = True) -> None:
         """Add lines; durable when this returns, or without ``sync`` with the next ones."""
-        for record in await self._log.append(*records, sync=sync):
-            self._fold(record)
+        try:
+            stored = await self._log.append(*records, sync=sync)
+        except asyncio.CancelledError:
+            # The lines are on their way to the disk all the same: memory must not know less.
+            self._fold_all(records)
+            raise
+        self._fold_all(stored)
 
     async def reseal(self) -> tuple[int, int]:
         """Seal every line, or open it, as the session's settings are now; bytes before, after."""
@@ -224,6 +229,10 @@ class Transcript:
                 kept=tuple(kept),
             )
         )
+
+    def _fold_all(self, records: Iterable[Record]) -> None:
+        for record in records:
+            self._fold(record)
 
     def _fold(self, record: Record) -> None:
         self.last_activity = max(self.last_activity, record.time)
