@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from clawd.agent.workbench import Place
 from clawd.errors import ClawdError, NotFound, StorageError
@@ -17,10 +17,18 @@ from clawd.tools.schedule.records import FILE_NAME, Schedule, blank
 class Book:
     """One session's schedules. Whoever changes one holds ``lock`` from the look to the write."""
 
-    def __init__(self, place: Place, writer: Writer, sealing: Sealing | None = None) -> None:
+    def __init__(
+        self,
+        place: Place,
+        writer: Writer,
+        sealing: Sealing | None = None,
+        cut: Callable[[Book, Iterable[Schedule]], object] = lambda _book, _schedules: None,
+    ) -> None:
+        """``cut`` is told of schedules whose change was cancelled on its way to the disk."""
         self.place = place
         self.lock = asyncio.Lock()
         self.path = place.workspace / FILE_NAME
+        self._cut = cut
         self.begun: set[str] = set()
         """The turns of open runs that are known to be in the transcript."""
         owner = (place.id,)
@@ -83,6 +91,7 @@ class Book:
         except asyncio.CancelledError:
             # The lines are on their way to the disk all the same: memory must not know less.
             self._take(schedules)
+            self._cut(self, schedules)
             raise
         self._take(schedules)
 

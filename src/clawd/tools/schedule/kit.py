@@ -14,7 +14,7 @@ from clawd.agent.workbench import Place, Toolkit, Workbench
 from clawd.config.schema import Limits
 from clawd.errors import ClawdError, NotFound, Refused
 from clawd.events import Event, Notice, PromptQueued, RunFailed, RunFinished, SessionMessageChanged
-from clawd.ids import OPERATOR, seconds_of
+from clawd.ids import OPERATOR
 from clawd.lineage import Lineage, begin
 from clawd.storage.sealing import Sealing
 from clawd.storage.writer import Writer
@@ -25,7 +25,7 @@ from clawd.tools.schedule.changes import Changes, Wish
 from clawd.tools.schedule.planning import at_own_pace
 from clawd.tools.schedule.ports import Ended, Inbox, Later, Turns
 from clawd.tools.schedule.records import Run, Schedule
-from clawd.tools.schedule.running import AGAIN_SECONDS, Runs, goes
+from clawd.tools.schedule.running import AGAIN_SECONDS, Runs, looked_at
 from clawd.tools.schedule.tools import ScheduleTools
 
 log = logging.getLogger("clawd.schedule")
@@ -72,7 +72,7 @@ class Schedules(Toolkit):
                 place = wanted.get(session)
                 if place is None or place.workspace != book.place.workspace:
                     await self._shut(book)
-            fresh = [Book(p, self._writer, self._sealing) for p in wanted.values()]
+            fresh = [Book(p, self._writer, self._sealing, self._cut) for p in wanted.values()]
             fresh = [book for book in fresh if book.session not in self._books]
             problems = await asyncio.to_thread(lambda: [book.load() for book in fresh])
             for book, found in zip(fresh, problems, strict=True):
@@ -335,15 +335,13 @@ class Schedules(Toolkit):
     def _set(self, book: Book, schedule_id: str, again: float | None = None) -> None:
         """Set the alarm of a schedule: for its next time, or in ``again`` seconds."""
         key: Key = (book.session, schedule_id)
-        schedule = book.find(schedule_id)
-        at: float | None = None
-        if schedule is not None and again is not None:
-            at = self._clock() + again
-        elif schedule is not None and schedule.open is not None:
-            at = None if schedule.open.turn in book.begun else self._clock() + AGAIN_SECONDS
-        elif schedule is not None and schedule.next and goes(book, schedule):
-            at = seconds_of(schedule.next)
-        self._alarm.set(key, at)
+        self._alarm.set(key, looked_at(book, schedule_id, self._clock(), again))
+
+    def _cut(self, book: Book, schedules: Iterable[Schedule]) -> None:
+        """Whoever changed them was cancelled: they are in force, and nobody else sets the time."""
+        for schedule in schedules:
+            self._set(book, schedule.id)
+        self._alarm.arm()
 
     def _notice(self, book: Book, text: str, level: Literal["warning", "error"]) -> None:
         self._emit(Notice(session=book.session, code="schedule", text=text, level=level))

@@ -202,6 +202,18 @@ class Runs:
         self._emit(Notice(session=book.session, code="schedule", text=text, level="warning"))
 
 
+def looked_at(book: Book, schedule_id: str, at: float, again: float | None) -> float | None:
+    """When to look at a schedule: in ``again`` seconds, or as it needs; ``None``: not by itself."""
+    schedule = book.find(schedule_id)
+    if schedule is None:
+        return None
+    if again is not None:
+        return at + again
+    if schedule.open is not None:
+        return None if schedule.open.turn in book.begun else at + AGAIN_SECONDS
+    return seconds_of(schedule.next) if schedule.next and goes(book, schedule) else None
+
+
 def goes(book: Book, schedule: Schedule) -> bool:
     """Whether a schedule is in force: not paused, and with ``tools.schedule`` when self-made."""
     if schedule.paused:
