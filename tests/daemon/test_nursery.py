@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +17,7 @@ import pytest
 from clawd.testing.daemon import DaemonDied, RunningDaemon
 from clawd.testing.homes import scripted, write_config
 from clawd.testing.model import ScriptedModel
+from clawd.testing.nursery import Child
 
 LEAVES = """
 import asyncio, os, sys
@@ -73,6 +77,35 @@ async def test_it_has_the_environment_of_its_test(
             async with RunningDaemon(Path()) as daemon:
                 await daemon.say("a", "hello")
             assert model.requests[-1].headers["authorization"] == f"Bearer sk-{number}"
+
+
+async def test_several_wait_for_one_end() -> None:
+    """Each is told of it, also when one gives up waiting."""
+    nursery, report = socket.socketpair()
+    report.setblocking(False)
+    with nursery:
+        child = Child(1, report)
+        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+            waiting = [group.create_task(child.wait()) for _ in range(3)]
+            await asyncio.sleep(0)
+            waiting[0].cancel()
+            nursery.sendall((7).to_bytes(4, "big"))
+    assert [task.result() for task in waiting[1:]] == [7, 7]
+
+
+async def test_one_that_died_is_replaced(home: Path) -> None:
+    """A later daemon has another one, as if nothing had been."""
+    daemon = RunningDaemon(home)
+    await daemon.start()
+    status = await asyncio.to_thread(Path(f"/proc/{daemon.pid}/status").read_text)
+    (parent,) = re.findall(r"^PPid:\s(\d+)$", status, re.MULTILINE)
+    await daemon.kill()
+    watched = os.pidfd_open(int(parent))
+    os.kill(int(parent), signal.SIGKILL)
+    assert select.select([watched], [], [], 20)[0]
+    os.close(watched)
+    async with daemon:
+        assert (await daemon.get("/api/status"))["pid"] == daemon.pid
 
 
 def test_it_does_not_outlive_the_tests(home: Path) -> None:

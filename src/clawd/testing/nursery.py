@@ -56,12 +56,14 @@ class Child:
         self.pid = pid
         self.returncode: int | None = None
         self._report = report
+        self._reading = asyncio.Lock()
 
     async def wait(self) -> int:
         """Wait until it has ended; the exit code, negative for a signal's number."""
-        while self.returncode is None:
-            told = await asyncio.get_running_loop().sock_recv(self._report, _CODE.size)
+        # One reads at a time: a loop knows only the latest reader of a socket.
+        async with self._reading:
             if self.returncode is None:
+                told = await asyncio.get_running_loop().sock_recv(self._report, _CODE.size)
                 # Without a word the nursery is gone, and its children with it.
                 self.returncode = _CODE.unpack(told)[0] if told else -signal.SIGKILL
                 self._report.close()
@@ -105,14 +107,16 @@ class Nursery:
         return Child(_CODE.unpack(told)[0], report)
 
     def _running(self) -> socket.socket:
-        if self._orders is None:
-            self._orders, theirs = socket.socketpair()
-            with theirs:
-                line = [sys.executable, "-m", "clawd.testing.nursery"]
-                self._process = subprocess.Popen(
-                    line, stdin=theirs.fileno(), stdout=subprocess.DEVNULL
-                )
+        if self._orders is not None and self._process is not None and self._process.poll() is None:
+            return self._orders
+        if self._orders is not None:
+            self._orders.close()  # it has died: the next takes its place
+        else:
             atexit.register(self._end)
+        self._orders, theirs = socket.socketpair()
+        with theirs:
+            line = [sys.executable, "-m", "clawd.testing.nursery"]
+            self._process = subprocess.Popen(line, stdin=theirs.fileno(), stdout=subprocess.DEVNULL)
         return self._orders
 
     def _end(self) -> None:
