@@ -71,9 +71,7 @@ class Leaving:
         try:
             await self._close(self._sessions[session_id], moved=moved)
         except StorageError as refused:
-            text = (
-                f"session {session_id} goes once the disk takes what it had open: {refused}"
-            )
+            text = f"session {session_id} goes once the disk takes what it had open: {refused}"
             self._services.emit(
                 Notice(session=session_id, code="storage", text=text, level="error")
             )
