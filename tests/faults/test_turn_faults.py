@@ -37,6 +37,11 @@ def turns(home: Path) -> dict[str, str]:
     return {line["id"]: line["status"] for line in lines if line["type"] == "turn"}
 
 
+def storage_notices(daemon: RunningDaemon) -> int:
+    """How often a turn was said to wait for the disk."""
+    return sum(e.get("code") == "storage" for e in daemon.named("notice"))
+
+
 @pytest.mark.parametrize("mode", ["queue", "steer"])
 async def test_a_line_whose_withdrawal_is_refused_runs(
     home: Path, model: ScriptedModel, shim: Faulty, mode: str
@@ -196,6 +201,26 @@ async def test_a_last_word_that_a_pause_cuts_off_is_said_once(
         await daemon.idle()
         assert turns(home) == {turn: "finished"}
         assert len(model.of("a")) == 1
+
+
+async def test_a_start_that_was_never_stored_is_not_counted(
+    home: Path, model: ScriptedModel
+) -> None:
+    """R03: a task waits for its session's file, and is not given up for it."""
+    write_config(home, scripted(model.url, "a"))
+    async with RunningDaemon(home) as daemon:
+        await daemon.say("a", "warm")
+        history = home / "workspaces/a/history.jsonl"
+        aside = history.with_name("aside")
+        history.rename(aside)
+        history.mkdir()
+        given = await daemon.post("/api/tasks", toSession="a", task="work")
+        await daemon.until(lambda _: storage_notices(daemon) == 2)
+        assert (await daemon.get(f"/api/tasks/{given['id']}"))["attempt"] == 1
+        history.rmdir()
+        aside.rename(history)
+        ended = await daemon.task(given["id"])
+        assert (ended["status"], ended["attempt"]) == ("completed", 1)
 
 
 async def busy(daemon: RunningDaemon) -> None:

@@ -56,6 +56,14 @@ class TurnEnding:
         box = self._services.comms.post.box(self._settings().id)
         return [message for i in turn.trigger.ids if (message := box.get(i)) is not None]
 
+    def spoken(self, turn: TurnRecord) -> str:
+        """What started the turn, in the words of whoever did: for people to see."""
+        if turn.trigger.kind == "message":
+            return "\n".join(message.content for message in self.messages(turn))
+        if turn.trigger.kind == "task":
+            return self._services.comms.board.get(turn.trigger.ids[0]).task
+        return turn.trigger.text
+
     def task(self, turn: TurnRecord) -> str | None:
         """The task that the turn works on: its own, or the one that a child's result continues."""
         if turn.trigger.kind == "task":

@@ -15,7 +15,7 @@ from clawd.agent.trust import Trust
 from clawd.agent.turn import Turn
 from clawd.agent.workbench import Workbench
 from clawd.comms.caller import Caller
-from clawd.comms.models import SessionMessage
+from clawd.comms.models import AsyncTask, SessionMessage
 from clawd.config.schema import SessionSettings, limits_for
 from clawd.errors import ClawdError, GuardRefused, Refused, StorageError
 from clawd.events import Notice, RunStarted, UsageReported
@@ -64,6 +64,8 @@ class TurnRunner:
         self._answers: list[SessionMessage] = []
         self._run: Turn | None = None
         self._stopped = False
+        self._counted: set[str] = set()
+        """The turns whose start their tasks have counted, and which could not be stored yet."""
 
     async def run(self, turn: TurnRecord) -> None:
         """Run an open turn of the transcript, and settle what comes of it."""
@@ -139,7 +141,12 @@ class TurnRunner:
         )
         said = [user(text)] if not known else self._cut_off(turn.id)
         lines = [self._transcript.message(turn_now, message) for message in said]
-        await self._transcript.append(turn_now, *lines)
+        try:
+            await self._transcript.append(turn_now, *lines)
+        except StorageError:
+            self._counted.add(turn.id)
+            raise
+        self._counted.discard(turn.id)
         await self._services.comms.post.delivered(self._ending.messages(turn_now))
         settings = self._settings()
         self._services.emit(
@@ -149,7 +156,7 @@ class TurnRunner:
                 run_id=turn.id,
                 agent_name=settings.name,
                 trigger=turn.trigger.kind,
-                input_message=self._spoken(turn),
+                input_message=self._ending.spoken(turn),
                 source=turn.trigger.source,
                 trigger_ids=turn.trigger.ids,
                 attempt=turn_now.attempt,
@@ -187,14 +194,6 @@ class TurnRunner:
         open_calls = unanswered(self._transcript.of_turn(turn))
         return [tool_result(call, INTERRUPTED) for call in open_calls if call.id not in undone]
 
-    def _spoken(self, turn: TurnRecord) -> str:
-        """What started the turn, in the words of whoever did: for people to see."""
-        if turn.trigger.kind == "message":
-            return "\n".join(message.content for message in self._ending.messages(turn))
-        if turn.trigger.kind == "task":
-            return self._services.comms.board.get(turn.trigger.ids[0]).task
-        return turn.trigger.text
-
     async def _trigger_text(self, turn: TurnRecord) -> str | None:
         if turn.trigger.kind == "message":
             own, directory = self._settings().id, self._services.comms.directory
@@ -202,8 +201,10 @@ class TurnRunner:
                 self._ending.messages(turn), lambda sender: directory.writable(own, sender)
             )
         if turn.trigger.kind == "task":
-            task = await self._services.comms.tasks.start(turn.trigger.ids[0])
-            board = self._services.comms.board
+            task_id, board = turn.trigger.ids[0], self._services.comms.board
+            task: AsyncTask | None = board.find(task_id) if turn.id in self._counted else None
+            if task is None or task.final:
+                task = await self._services.comms.tasks.start(task_id)
             return task_text(task, map(board.get, task.depends_on)) if task else None
         return turn.trigger.text
 
@@ -222,7 +223,7 @@ class TurnRunner:
             return Failed(error)
         bench = self._toolsets.bench(caller)
         await self._toolsets.prepare(bench)
-        prompt = await self._prompt(bench, self._spoken(turn))
+        prompt = await self._prompt(bench, self._ending.spoken(turn))
         last = partial(self._ending.said, turn, caller, run)
         conversation = self._conversation(turn, prompt, chosen, last, run)
         return await run_turn(run, chosen.model, conversation, self._toolsets.toolset(caller))
