@@ -74,12 +74,18 @@ async def test_an_answer_counts_once_the_disk_takes_it(
     async with RunningDaemon(home, environ=faulty.environ) as daemon:
         made = await daemon.tool("a", "delegate_task_async", target_session="b", task="make some")
         await parked(daemon)
+        # Its creator was told of the question, and may write of that first.
+        await daemon.until(lambda e: e["event"] == "run_finished" and e["session"] == "a")
+        await daemon.idle()
         full(faulty, at)
         answer = {"target_session": "b", "message": "three", "thread_id": made["taskId"]}
         sent = await daemon.tool("a", "send_message_to_session", **answer)
+        assert "id" in sent, sent
         await become(lambda: faulty.control["fired"] > 0)
         with pytest.raises(TimeoutError):
-            await daemon.until(lambda e: e["event"] == "run_finished", seconds=1)
+            await daemon.until(
+                lambda e: e["event"] == "run_finished" and e["session"] == "b", seconds=1
+            )
         assert faulty.control["fired"] < 20
         faulty.control.rest()
         assert (await daemon.task(made["taskId"]))["result"] == "three done"
