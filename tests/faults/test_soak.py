@@ -35,7 +35,7 @@ async def days(daemon: HouseHere, url: str, first: int, last: int) -> Counter[st
     await daemon.house.comms.sweep()
     await daemon.house.registry.forget_removed(0)
     await daemon.post("/api/messages/prune")
-    return daemon.census()
+    return await daemon.census()
 
 
 async def test_removed_sessions_leave_nothing_behind(tmp_path: Path) -> None:
