@@ -81,11 +81,24 @@ async def test_a_restart_keeps_all(desk: Desk) -> None:
     assert await desk.ids("white") == ["coffee"]
 
 
+def _alone(path: Path) -> None:
+    """The file is damaged, and nothing beside it makes up for that."""
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _gone(path: Path) -> None:
+    _alone(path)
+    path.unlink()
+
+
 def _garbage(path: Path) -> None:
+    _alone(path)
     path.write_bytes(b"no database " * 1000)
 
 
 def _bits(path: Path) -> None:
+    _alone(path)
     data = bytearray(path.read_bytes())
     for at in range(4096, len(data), 97):
         data[at] ^= 0xFF
@@ -105,7 +118,7 @@ def _no_table(path: Path) -> None:
     database.close()
 
 
-@pytest.mark.parametrize("damage", [_garbage, _bits, _other_version, _no_table, Path.unlink])
+@pytest.mark.parametrize("damage", [_garbage, _bits, _other_version, _no_table, _gone])
 async def test_a_damaged_index_is_made_anew(desk: Desk, damage: Callable[[Path], None]) -> None:
     """It is told where it was damage, and no note is missed."""
     for number in range(30):
@@ -113,8 +126,6 @@ async def test_a_damaged_index_is_made_anew(desk: Desk, damage: Callable[[Path],
     await desk.restart()
     await desk.ids("green")
     await desk.kit.close()
-    for suffix in ("-wal", "-shm"):
-        desk.index.with_name(desk.index.name + suffix).unlink(missing_ok=True)
     damage(desk.index)
     await desk.restart()
     assert len(await desk.ids("green tea", limit=50)) == 30
