@@ -87,8 +87,9 @@ async def test_a_deadline_outlives_a_full_disk(
     """R03: it passes while nothing can be stored, and ends the task when something can."""
     faulty = shim(home)
     async with RunningDaemon(home, environ=faulty.environ) as daemon:
+        await daemon.say("a", "load the client of models")
         gate = model.hold("a")
-        task = await daemon.post("/api/tasks", toSession="a", task="work", deadlineSeconds=1)
+        task = await daemon.post("/api/tasks", toSession="a", task="work", deadlineSeconds=2)
         await gate.reached()
         fill(faulty)
         # Struck: it has passed, for the turn that works on the task stands still.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 import stat
@@ -81,24 +82,18 @@ async def test_a_restart_keeps_all(desk: Desk) -> None:
     assert await desk.ids("white") == ["coffee"]
 
 
-def _alone(path: Path) -> None:
-    """The file is damaged, and nothing beside it makes up for that."""
-    for suffix in ("-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-
-
-def _gone(path: Path) -> None:
-    _alone(path)
-    path.unlink()
+async def _let_go(path: Path) -> None:
+    """Wait until nobody has the file open: who is last takes the log beside it away."""
+    async with asyncio.timeout(20):
+        while path.with_name(path.name + "-wal").exists():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 def _garbage(path: Path) -> None:
-    _alone(path)
     path.write_bytes(b"no database " * 1000)
 
 
 def _bits(path: Path) -> None:
-    _alone(path)
     data = bytearray(path.read_bytes())
     for at in range(4096, len(data), 97):
         data[at] ^= 0xFF
@@ -118,7 +113,7 @@ def _no_table(path: Path) -> None:
     database.close()
 
 
-@pytest.mark.parametrize("damage", [_garbage, _bits, _other_version, _no_table, _gone])
+@pytest.mark.parametrize("damage", [_garbage, _bits, _other_version, _no_table, Path.unlink])
 async def test_a_damaged_index_is_made_anew(desk: Desk, damage: Callable[[Path], None]) -> None:
     """It is told where it was damage, and no note is missed."""
     for number in range(30):
@@ -126,6 +121,7 @@ async def test_a_damaged_index_is_made_anew(desk: Desk, damage: Callable[[Path],
     await desk.restart()
     await desk.ids("green")
     await desk.kit.close()
+    await _let_go(desk.index)
     damage(desk.index)
     await desk.restart()
     assert len(await desk.ids("green tea", limit=50)) == 30
