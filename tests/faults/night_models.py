@@ -58,6 +58,7 @@ JSON = dict[str, Any]
 
 _MARK = re.compile(r"§(\w+)(?::(\w+))?§")
 _TASK = re.compile(r"\btask-[0-9a-z]{26}\b")
+_OWN = re.compile(r"\[message \S+ from your human, the operator")
 _QUOTA = error("You exceeded your current quota", "insufficient_quota")
 
 FAULTS: list[tuple[str, Callable[[], Step]]] = [
@@ -106,6 +107,8 @@ class Minds:
         self.met: Counter[str] = Counter()
         """How often each fault was played."""
         self.calls: Counter[str] = Counter()
+        self.own: Counter[str] = Counter()
+        """Those of them in turns that a message of the operator began: no budget stops these."""
         self._ledger = ledger
         self._chance = chance
         self._numbers = itertools.count(1)
@@ -134,6 +137,8 @@ class Minds:
     def _answer(self, name: str, body: JSON) -> Step:
         self.calls[name] += 1
         messages = body["messages"]
+        asked = next((m["content"] for m in reversed(messages) if m["role"] == "user"), "")
+        self.own[name] += bool(_OWN.match(asked))
         self._note(name, messages)
         if not body.get("tools"):
             return say("In short: they worked, and it went on.")
@@ -149,7 +154,6 @@ class Minds:
         if name == DESK:
             return say("At your service.")
         results = _results(messages)
-        asked = next((m["content"] for m in reversed(messages) if m["role"] == "user"), "")
         return self._step(name, asked, results)
 
     def _note(self, name: str, messages: list[JSON]) -> None:

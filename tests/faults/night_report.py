@@ -96,9 +96,10 @@ class Reckoning:
         )
 
     def _budgets(self) -> None:
-        used = self.minds.calls[BUDGETED] * 110
+        own = self.minds.own[BUDGETED] * 110
+        used = self.minds.calls[BUDGETED] * 110 - own
         if self.operator.enforces_budgets:
-            figure = f"{used} tokens of {DAY_TOKENS} in a day"
+            figure = f"{used} tokens of {DAY_TOKENS} in a day, and {own} on the operator's word"
             self._row(f"the budget of {BUDGETED}", figure, ok=used <= DAY_TOKENS + 110)
 
     def _provider(self) -> None:
