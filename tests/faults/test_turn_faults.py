@@ -176,7 +176,8 @@ async def test_what_steers_is_heard_once_by_a_turn_that_is_paused(
         faulty.control.rest()
         await daemon.post("/api/resume", session="a")
         await daemon.idle()
-        assert turns(home)[line] == "steered"
+        # A pause that comes before the write leaves the line to a turn of its own.
+        assert turns(home)[line] in ("steered", "finished")
     assert Aftermath(home).spoken["a bit to the left"] == 1
 
 

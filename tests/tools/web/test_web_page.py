@@ -186,5 +186,6 @@ def test_no_page_takes_longer_than_its_size_allows(piece: str) -> None:
         read_page(page, URL, 2_000_000)
         return time.process_time() - began
 
-    short = max(min(seconds(30_000) for _ in range(2)), 0.01)
-    assert seconds(120_000) < 10 * short
+    # The least of several: what else the machine does only adds to it.
+    short = max(min(seconds(30_000) for _ in range(3)), 0.01)
+    assert min(seconds(120_000) for _ in range(3)) < 10 * short
