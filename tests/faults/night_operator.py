@@ -71,6 +71,9 @@ class Operator:
         self._chance = chance
         self._urls = urls
         self._ends: dict[str, asyncio.Future[JSON]] = {}
+        """What comes of each turn that is waited for."""
+        self._ended: dict[str, JSON] = {}
+        """Ends that the stream told before the answer that names their turn."""
         self._numbers = itertools.count(1)
         self._edition = 0
         self._temporary: list[str] = []
@@ -81,7 +84,9 @@ class Operator:
         self._ledger.heard(event)
         if event["event"] in ("run_finished", "run_failed"):
             waiting = self._ends.pop(event["run_id"], None)
-            if waiting is not None and not waiting.done():
+            if waiting is None and event["session"] == DESK:
+                self._ended[event["run_id"]] = event
+            elif waiting is not None and not waiting.done():
                 waiting.set_result(event)
 
     async def chat(self, pause: float) -> None:
@@ -184,6 +189,10 @@ class Operator:
         turn = await self.daemon.prompt(DESK, f"are you there? {self._minds.token()}")
         self._ledger.prompts[turn] = DESK
         end = self._ends[turn] = asyncio.get_running_loop().create_future()
+        if turn in self._ended:
+            end.set_result(self._ended[turn])
+            del self._ends[turn]
+        self._ended.clear()
         down = asyncio.get_running_loop().create_task(self._down())
         done, _ = await asyncio.wait({end, down}, timeout=30, return_when=asyncio.FIRST_COMPLETED)
         down.cancel()
@@ -193,7 +202,7 @@ class Operator:
             if end.result()["event"] != "run_finished":
                 self._ledger.broken.append(f"the desk failed: {end.result()['error']}")
         elif not done:
-            self._ledger.broken.append("the desk did not answer within 30 s")
+            self._ledger.broken.append(f"the desk did not answer {turn} within 30 s")
         else:
             self.interrupted += 1
 
