@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from clawd.agent.history import INTERRUPTED, calls_made, unanswered
+from clawd.agent.history import INTERRUPTED, unanswered
 from clawd.agent.loop import Failed, Finished, Parked, run_turn
-from clawd.agent.repetition import Repetition
 from clawd.agent.trust import Trust
 from clawd.agent.turn import Turn
 from clawd.agent.workbench import Workbench
 from clawd.comms.caller import Caller
 from clawd.comms.models import AsyncTask, SessionMessage
-from clawd.config.schema import SessionSettings, limits_for
+from clawd.config.schema import SessionSettings
 from clawd.errors import ClawdError, GuardRefused, Refused, StorageError
-from clawd.events import Notice, RunStarted, UsageReported
+from clawd.events import Notice, RunStarted
 from clawd.ids import OPERATOR, now
-from clawd.ledger.account import Account
 from clawd.lineage import begin
 from clawd.messages import ChatMessage, Usage, tool_result, user
+from clawd.sessions.binding import Binding
 from clawd.sessions.conversation import TurnConversation
 from clawd.sessions.ending import MAX_STARTS, TurnEnding
-from clawd.sessions.gate import Slot
-from clawd.sessions.marks import trust_of
 from clawd.sessions.records import MessageRecord, Trigger, TurnRecord
 from clawd.sessions.results import shown_part
 from clawd.sessions.services import Chosen, Services
@@ -57,6 +53,7 @@ class TurnRunner:
         self._steering = steering
         self._services = services
         self._ending = TurnEnding(settings, transcript, services)
+        self._binding = Binding(settings, workspace, transcript, self._ending, services)
         self.task: str | None = None
         """The task that the running turn works on."""
         self.settling = False
@@ -75,7 +72,7 @@ class TurnRunner:
             started = await self._started(turn)
             if started is None:
                 return
-            caller, run = self._bind(started, slot)
+            caller, run = self._binding.bind(started, slot, lambda: not self._stopped)
             self.task, self._answers, self._run = caller.task, caller.answers, run
             await self._services.comms.tasks.goes_on(caller.task)
             try:
@@ -113,13 +110,13 @@ class TurnRunner:
         except StorageError as error:
             if error.code != "line_too_large":
                 raise
-            await self._ending.fail(turn, self._caller(turn), error)
+            await self._ending.fail(turn, self._binding.caller(turn), error)
             return None
 
     async def _start(self, turn: TurnRecord) -> TurnRecord | None:
         """Make the turn durable as running, with its user message when it is new."""
         if (refused := self._refused(turn)) is not None:
-            await self._ending.fail(turn, self._caller(turn), refused)
+            await self._ending.fail(turn, self._binding.caller(turn), refused)
             return None
         text = await self._trigger_text(turn)
         if text is None:
@@ -217,7 +214,7 @@ class TurnRunner:
             return Finished(said[-1].content or "")
         settings = self._settings()
         try:
-            account = self._account(turn, caller, run)
+            account = self._binding.account(turn, caller, run)
             chosen = await self._services.models.choose(settings, account)
         except ClawdError as error:
             return Failed(error)
@@ -254,42 +251,11 @@ class TurnRunner:
             notice=lambda code, text: self._services.emit(
                 Notice(session=settings.id, trace=turn.lineage.trace, code=code, text=text)
             ),
-            spent=partial(self._spent, turn, run, chosen.name),
+            spent=partial(self._binding.spent, turn, run, chosen.name),
             last=last,
             trust=trust,
             fit=partial(shown_part, self._workspace, trust=trust, private=settings.a2a.encrypt),
-            remember=self._toolsets.remembering(self._caller(turn, run)),
-        )
-
-    def _spent(self, turn: TurnRecord, run: Turn | None, model: str, usage: Usage) -> None:
-        """A call that is not one of the conversation's replies: a summary, or one cut off."""
-        if run is not None:
-            run.usage += usage
-        self._services.emit(
-            UsageReported(
-                session=self._settings().id,
-                trace=turn.lineage.trace,
-                run_id=turn.id,
-                model=model,
-                usage=usage,
-            )
-        )
-
-    def _account(
-        self, turn: TurnRecord, caller: Caller | None = None, run: Turn | None = None
-    ) -> Account:
-        """Who pays for the calls of this turn."""
-        settings, lineage = self._settings(), turn.lineage
-        asked = turn.trigger.kind == "message" and lineage.path[-1:] == (OPERATOR,)
-        return Account(
-            settings.id,
-            lineage.trace,
-            turn.id,
-            (caller.task or "") if caller else "",
-            settings.role,
-            own=turn.trigger.kind == "user" or asked,
-            budget=lineage.budget,
-            lost=partial(self._spent, turn, run),
+            remember=self._toolsets.remembering(self._binding.caller(turn, run)),
         )
 
     async def compact(self) -> None:
@@ -299,49 +265,5 @@ class TurnRunner:
             id="", conversation=self._transcript.conversation, time=now(),
             trigger=Trigger("user", OPERATOR), status="running", lineage=begin(),
         )  # fmt: skip
-        chosen = await self._services.models.choose(self._settings(), self._account(turn))
+        chosen = await self._services.models.choose(self._settings(), self._binding.account(turn))
         await self._conversation(turn, "", chosen, self._transcript.append).shrink()
-
-    def _bind(self, turn: TurnRecord, slot: Slot) -> tuple[Caller, Turn]:
-        settings = self._settings()
-        limits = limits_for(self._services.config(), settings)
-        said = self._transcript.of_turn(turn.id)
-        repetition = Repetition(
-            limits.repeated_call_warn, limits.repeated_call_stop, limits.max_failed_calls_in_a_row
-        )
-        repetition.replay(said, unanswered(said))  # what waited is counted when it is made
-        run = Turn(
-            turn.id,
-            settings.id,
-            turn.lineage.trace,
-            self._services.emit,
-            limits.max_model_calls_per_turn,
-            repetition,
-            turn.usage or Usage(),
-            calls_made(said),
-            sum(m.role == "assistant" for m in said),
-            lambda: not self._stopped,
-            self._trust(turn),
-        )
-        return self._caller(turn, run, slot), run
-
-    def _trust(self, turn: TurnRecord) -> Trust:
-        task = self._services.comms.board.find(self._ending.task(turn))
-        read = self._transcript.untrusted(turn.id)
-        return trust_of(turn, self._ending.messages(turn), task, read=read)
-
-    def _caller(
-        self, turn: TurnRecord, run: Turn | None = None, slot: Slot | None = None
-    ) -> Caller:
-        caller = Caller(
-            self._settings().id,
-            turn.lineage,
-            turn.id,
-            tuple(self._ending.messages(turn)),
-            self._ending.task(turn),
-            run.done if run else {},
-            self._workspace,
-            trust=run.trust if run else Trust(),
-            trigger=turn.trigger.kind,
-        )
-        return replace(caller, pause=slot.lent) if slot else caller
