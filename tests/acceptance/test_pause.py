@@ -158,6 +158,32 @@ async def test_tools_in_flight_are_interrupted(start: Start, model: ScriptedMode
     assert len([m for m in (await mail(daemon, "b")) if m["from"] == "a"]) == 1
 
 
+async def test_an_answer_that_a_wait_got_is_read_all_the_same(
+    start: Start, model: ScriptedModel
+) -> None:
+    """Guards: what entered a turn by a wait before the pause is read, and starts no turn."""
+    ask: JSON = {"target_session": "b", "message": "q", "wait_seconds": 300}
+    model.script("b", [say("the answer")])
+    model.script("a", [call("send_message_to_session", **ask), hang(), say("done")])
+    daemon = await start("a", "b")
+    turn = await daemon.prompt("a", "ask b")
+    await model.until(lambda: len(model.of("a")) == 2 and model.at_once["a"] == 1)
+    await daemon.post("/api/pause", session="a")
+    (unread,) = await mail(daemon, "a")
+    assert not unread["read"]
+    await daemon.post("/api/resume", session="a")
+    assert await daemon.ended(turn) == "done"
+    await daemon.until(
+        lambda e: (
+            e["event"] == "session_message"
+            and e["message"]["id"] == unread["id"]
+            and e["message"]["read"]
+        )
+    )
+    await daemon.idle()
+    assert len(model.of("a")) == 3
+
+
 async def mail(daemon: RunningDaemon, session: str) -> list[JSON]:
     """A mailbox."""
     return list((await daemon.get("/api/messages", session=session))["items"])

@@ -66,6 +66,7 @@ class TurnRunner:
 
     async def run(self, turn: TurnRecord) -> None:
         """Run an open turn of the transcript, and settle what comes of it."""
+        self._answers = []
         async with self._services.gate.slot() as slot:
             self.settling, self._run, self._stopped = False, None, False
             await self._transcript.recall()
@@ -100,7 +101,13 @@ class TurnRunner:
         await self._ending.suspended(turn, run)
 
     def announce(self) -> None:
-        """Tell of the end of the turn that was run last: it is final, and the session is free."""
+        """Tell of the end of the turn that was run last: it is final, and the session is free.
+
+        An answer that it got and did not come to read asks for its turn, as after a restart.
+        """
+        answers, self._answers = self._answers, []
+        for answer in self._services.comms.post.current(answers):
+            self._services.comms.post.wake(answer)
         self._ending.announce()
 
     async def _started(self, turn: TurnRecord) -> TurnRecord | None:
