@@ -10,10 +10,11 @@ from clawd.agent.toolset import Toolset
 from clawd.comms.caller import Caller
 from clawd.comms.manager import Status
 from clawd.config.schema import SessionSettings
-from clawd.errors import ClawdError, NotFound, Refused, StorageError
+from clawd.errors import NotFound, Refused, StorageError
 from clawd.events import PromptQueued
 from clawd.ids import OPERATOR, new_id, now
 from clawd.lineage import Lineage, begin
+from clawd.sessions.compaction import Compaction
 from clawd.sessions.counting import TurnCounts
 from clawd.sessions.ending import turn_envelope
 from clawd.sessions.identity import Identity
@@ -59,7 +60,6 @@ class Session:
         self._taking = 0
         self._going = asyncio.Event()
         self._going.set()
-        self._compaction: asyncio.Task[None] | None = None
         self._retrying = Retrying(lambda: self.id, self.transcript, services)
         self._stopping = Stopping(lambda: self.id, self.transcript, self._steering, services)
         self._pause = 0.0
@@ -72,6 +72,7 @@ class Session:
             self._steering,
             services,
         )
+        self._compaction = Compaction(self.transcript, self._runner.compact)
 
     @property
     def id(self) -> str:
@@ -105,8 +106,7 @@ class Session:
         self._going.clear()
         if self._task is not None and not self._runner.settling:
             self._task.cancel()
-        if self._compaction is not None:
-            self._compaction.cancel()
+        self._compaction.stop()
 
     async def halted(self) -> None:
         """Wait until no turn runs, or for five seconds."""
@@ -271,17 +271,7 @@ class Session:
         paused = Refused("paused", f"session {self.id} is paused", hint="clawd resume goes on")
         if self.paused:
             raise paused
-        before = self.transcript.tokens()
-        try:
-            async with asyncio.TaskGroup() as group:
-                self._compaction = work = group.create_task(self._runner.compact())
-        except* ClawdError as failed:
-            raise failed.exceptions[0] from None
-        finally:
-            self._compaction = None
-        if work.cancelled():
-            raise paused
-        return before, self.transcript.tokens()
+        return await self._compaction.run(paused)
 
     def configure(self, settings: SessionSettings) -> None:
         """Take new settings; a running turn keeps its prompt, model and history."""
