@@ -25,6 +25,7 @@ from clawd.stream import Published
 _OPEN_FILES = 64
 _MOMENT = 0.05
 """Seconds that a line may wait for others before it is written."""
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _ORDER = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
@@ -47,7 +48,7 @@ class Logbook:
         self._lines: deque[tuple[Path | None, bytes]] = deque()
         self._some = threading.Event()
         self._closing = threading.Event()
-        self._files: OrderedDict[Path, int] = OrderedDict()
+        self._files: OrderedDict[Path | None, int] = OrderedDict()
         self._thread = threading.Thread(target=self._write_all, name="clawd-logs", daemon=True)
         self._thread.start()
 
@@ -100,8 +101,8 @@ class Logbook:
             self._some.clear()  # before the queue is emptied, so that what comes after wakes again
             self._write_queued()
         self._write_queued()
-        for path in list(self._files):
-            self._close(path)
+        for workspace in list(self._files):
+            self._close(workspace)
 
     def _write_queued(self) -> None:
         lines: dict[Path | None, list[bytes]] = {}
@@ -109,42 +110,47 @@ class Logbook:
             workspace, line = self._lines.popleft()
             lines.setdefault(workspace, []).append(line)
         for workspace, listed in lines.items():
-            path = workspace / "logs" / "session.log" if workspace else self._daemon
             try:
                 for piece in _pieces(listed, self._settings().max_bytes):
-                    self._write(path, piece)
+                    self._write(workspace, piece)
             except OSError:
                 # A log that cannot be written must never stop what it tells of.
-                self._close(path)
+                self._close(workspace)
         if b"" in lines.get(None, ()):
             # A session went: its files are closed with all others, which are opened when needed.
-            for path in list(self._files):
-                self._close(path)
+            for workspace in list(self._files):
+                self._close(workspace)
 
-    def _write(self, path: Path, lines: bytes) -> None:
-        descriptor = self._files.get(path)
-        if descriptor is not None and os.fstat(descriptor).st_nlink == 0:
-            # Somebody removed the file.
-            self._close(path)
-            descriptor = None
+    def _write(self, workspace: Path | None, lines: bytes) -> None:
+        descriptor = self._files.get(workspace)
         if descriptor is None:
-            path.parent.mkdir(mode=0o700, exist_ok=True)
-            flags = (
-                os.O_WRONLY
-                | os.O_APPEND
-                | os.O_CREAT
-                | os.O_CLOEXEC
-                | os.O_NOFOLLOW
-                | os.O_NONBLOCK
-            )
-            descriptor = self._files[path] = os.open(path, flags, 0o600)
-            if len(self._files) > _OPEN_FILES:
-                self._close(next(iter(self._files)))
-        self._files.move_to_end(path)
+            descriptor = self._open(workspace)
+        facts = os.fstat(descriptor)
+        if facts.st_nlink == 0:
+            # Somebody removed the file.
+            self._close(workspace)
+            descriptor = self._open(workspace)
+            facts = os.fstat(descriptor)
+        self._files.move_to_end(workspace)
         os.write(descriptor, lines)
-        if os.fstat(descriptor).st_size > self._settings().max_bytes:
-            self._close(path)
-            self._rotate(path)
+        if facts.st_size + len(lines) > self._settings().max_bytes:
+            self._close(workspace)
+            self._rotate(self._path(workspace))
+
+    def _open(self, workspace: Path | None) -> int:
+        path = self._path(workspace)
+        try:
+            descriptor = os.open(path, _FLAGS, 0o600)
+        except FileNotFoundError:
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            descriptor = os.open(path, _FLAGS, 0o600)
+        self._files[workspace] = descriptor
+        if len(self._files) > _OPEN_FILES:
+            self._close(next(iter(self._files)))
+        return descriptor
+
+    def _path(self, workspace: Path | None) -> Path:
+        return workspace / "logs" / "session.log" if workspace else self._daemon
 
     def _rotate(self, path: Path) -> None:
         keep = self._settings().keep
@@ -156,8 +162,8 @@ class Logbook:
         if keep == 0:
             path.unlink(missing_ok=True)
 
-    def _close(self, path: Path) -> None:
-        descriptor = self._files.pop(path, None)
+    def _close(self, workspace: Path | None) -> None:
+        descriptor = self._files.pop(workspace, None)
         if descriptor is not None:
             os.close(descriptor)
 
