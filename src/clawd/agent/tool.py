@@ -26,8 +26,7 @@ RESULT_BYTES = 1024 * 1024
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What a tool tells the model: a short text, and the same facts as a JSON object."""
 
     text: str
@@ -86,8 +85,7 @@ class Declaration:
         return {"type": "function", "function": function}
 
 
-@dataclass(frozen=True, slots=True)
-class Tool:
+class Tool(msgspec.Struct, frozen=True):
     """A tool bound to its caller."""
 
     declaration: Declaration
@@ -114,7 +112,7 @@ class Tool:
             checked = self.declaration.arguments.model_validate(arguments)
         except ValidationError as error:
             raise self._explained(error) from None
-        return {name: getattr(checked, name) for name in type(checked).model_fields}
+        return vars(checked)
 
     async def run(self, given: JSON) -> Answer:
         """Run the tool on checked arguments, for so long as its declaration allows.
@@ -133,9 +131,9 @@ class Tool:
                 "tool_timeout", f"{self.name} did not end within {seconds:g} s"
             ) from None
 
-    async def apply(self, given: JSON) -> Answer:
+    def apply(self, given: JSON) -> Awaitable[Answer]:
         """Call the function, without a limit of time."""
-        return await self.function(**given)
+        return self.function(**given)
 
     def _explained(self, error: ValidationError) -> Invalid:
         known = list(self.declaration.arguments.model_fields) if self.declaration.arguments else []

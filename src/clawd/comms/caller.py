@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -19,8 +18,7 @@ def _no_pause() -> AbstractAsyncContextManager[object]:
     return nullcontext()
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True):
     """The one who sends, delegates, reads or creates; bound to a turn, never given by a model.
 
     ``cause`` is where the turn comes from.
@@ -36,11 +34,11 @@ class Caller:
     turn: str = ""
     triggered_by: tuple[SessionMessage, ...] = ()
     task: str | None = None
-    done: Mapping[str, tuple[str, bool]] = field(default_factory=dict)
+    done: Mapping[str, tuple[str, bool]] = msgspec.field(default_factory=dict)
     workspace: Path | None = None
     pause: Callable[[], AbstractAsyncContextManager[object]] = _no_pause
-    answers: list[SessionMessage] = field(default_factory=list)
-    trust: Trust = field(default_factory=Trust)
+    answers: list[SessionMessage] = msgspec.field(default_factory=list)
+    trust: Trust = msgspec.field(default_factory=Trust)
     trigger: str = ""
 
     @property

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Awaitable
 
 from clawd.agent.tool import Answer, Tool
 from clawd.messages import JSON
 from clawd.tools.mcp.arguments import check_arguments
 
 
-@dataclass(frozen=True, slots=True)
-class ServerTool(Tool):
+class ServerTool(Tool, frozen=True):
     """Its function takes the arguments as one object: their names are the server's."""
 
     def check(self, arguments: JSON) -> JSON:
@@ -18,6 +17,6 @@ class ServerTool(Tool):
         check_arguments(self.name, self.declaration.parameters, arguments)
         return arguments
 
-    async def apply(self, given: JSON) -> Answer:
+    def apply(self, given: JSON) -> Awaitable[Answer]:
         """Call the server."""
-        return await self.function(given)
+        return self.function(given)
