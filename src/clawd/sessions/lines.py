@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from clawd.errors import Invalid
+from clawd.ids import OPERATOR, new_id, now
+from clawd.lineage import Lineage, begin
+from clawd.sessions.records import Trigger, TurnRecord
 
 MAX_PROMPT_BYTES = 1024 * 1024
 
@@ -33,3 +36,15 @@ def check_line(text: str) -> None:
         ) from None
     if size > MAX_PROMPT_BYTES:
         raise Invalid("too_large", f"the line has {size} bytes, the limit is {MAX_PROMPT_BYTES}")
+
+
+def turn_of(text: str, conversation: str, lineage: Lineage | None = None) -> TurnRecord:
+    """The turn that a line asks for; without a lineage it begins a trace."""
+    return TurnRecord(
+        id=new_id("turn"),
+        conversation=conversation,
+        time=now(),
+        status="queued",
+        trigger=Trigger("user", OPERATOR, text=text),
+        lineage=lineage or begin("operator"),
+    )

@@ -12,16 +12,16 @@ from clawd.comms.manager import Status
 from clawd.config.schema import SessionSettings
 from clawd.errors import NotFound, Refused, StorageError
 from clawd.events import PromptQueued
-from clawd.ids import OPERATOR, new_id, now
-from clawd.lineage import Lineage, begin
+from clawd.ids import OPERATOR, now
+from clawd.lineage import Lineage
 from clawd.sessions.compaction import Compaction
 from clawd.sessions.counting import TurnCounts
 from clawd.sessions.ending import turn_envelope
 from clawd.sessions.identity import Identity
 from clawd.sessions.intake import Intake
-from clawd.sessions.lines import Accepted, Mode, check_line
+from clawd.sessions.lines import Accepted, Mode, check_line, turn_of
 from clawd.sessions.prompter import Prompter
-from clawd.sessions.records import Trigger, TurnRecord
+from clawd.sessions.records import TurnRecord
 from clawd.sessions.retrying import Retrying
 from clawd.sessions.services import Services
 from clawd.sessions.steering import Steering
@@ -184,14 +184,7 @@ class Session:
         """Accept a line of the operator; durable when this returns."""
         self.check_served()
         check_line(text)
-        turn = TurnRecord(
-            id=new_id("turn"),
-            conversation=self.transcript.conversation,
-            time=now(),
-            status="queued",
-            trigger=Trigger("user", OPERATOR, text=text),
-            lineage=lineage or begin("operator"),
-        )
+        turn = turn_of(text, self.transcript.conversation, lineage)
         try:
             await self.transcript.append(turn)
         except asyncio.CancelledError:
@@ -280,9 +273,7 @@ class Session:
     async def _in_turn(self) -> bool:
         """Whether a turn runs; one that has said its last word is waited for."""
         if self.running is not None and self._runner.settling:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_SETTLE_SECONDS):
-                    await self._ended.wait()
+            await self.halted()
         return self.running is not None
 
     async def identity(self) -> Identity:
@@ -313,17 +304,33 @@ class Session:
         """Run a turn in a task of its own, which can be cancelled without the session's."""
         try:
             async with asyncio.TaskGroup() as group:
-                self._task = work = group.create_task(self._runner.run(turn))
+                self._task = work = group.create_task(self._refused(turn))
         except asyncio.CancelledError:
-            if by := self._stopping.by(turn.id):
-                await self._runner.cancelled(turn, by)
-            else:
-                await self._runner.suspended(turn)
+            # What the disk refuses now is as after a crash: the session stops all the same.
+            with suppress(StorageError):
+                if by := self._stopping.by(turn.id):
+                    await self._runner.cancelled(turn, by)
+                else:
+                    await self._runner.suspended(turn)
             raise
-        if work.cancelled() and not self._stopping.by(turn.id):
-            await self._runner.suspended(turn)
-            for envelope in self._retrying.asking_for(turn):
-                self._services.bus.publish(envelope)
+        if work.cancelled():
+            if not self._stopping.by(turn.id):
+                await self._runner.suspended(turn)
+                for envelope in self._retrying.asking_for(turn):
+                    self._services.bus.publish(envelope)
+        elif (refused := work.result()) is not None:
+            raise refused
+
+    async def _refused(self, turn: TurnRecord) -> StorageError | None:
+        """Run a turn; what the disk refused of it.
+
+        Raised in a group, that would take the place of the session's own cancellation.
+        """
+        try:
+            await self._runner.run(turn)
+        except StorageError as refused:
+            return refused
+        return None
 
     async def drained(self, seconds: float) -> bool:
         """Wait until the running turn has ended; False when that takes too long.
