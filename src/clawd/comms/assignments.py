@@ -25,7 +25,7 @@ from clawd.comms.trying import surely
 from clawd.comms.verdicts import PARENT_ENDED, Verdicts, lineage_of
 from clawd.config.schema import Limits
 from clawd.errors import ClawdError, Invalid
-from clawd.events import Event, Notice, TaskUpdated
+from clawd.events import Event, TaskUpdated
 from clawd.ids import OPERATOR, now, seconds_of
 
 log = logging.getLogger("clawd.tasks")
@@ -48,7 +48,7 @@ class Assignments:
         stop_work: Callable[[AsyncTask], Awaitable[object]],
     ) -> None:
         self.board = board
-        self.verdicts = Verdicts(board, post, directory, bus)
+        self.verdicts = Verdicts(board, post, directory, bus, clock, emit)
         self._directory = directory
         self._guards = guards
         self._traces = traces
@@ -152,7 +152,7 @@ class Assignments:
 
         A task that was started too often fails with that reason.
         """
-        task = self.board.find(task_id)
+        task = await self.board.settled(task_id)
         if task is None or task.final:
             return None
         if task.attempt >= task.max_attempts:
@@ -160,13 +160,18 @@ class Assignments:
                 task, "failed", error=f"given up after {task.attempt} attempts", reason="attempts"
             )
             return None
-        task = await self.board.change(
-            task,
-            status="processing",
-            started_at=task.started_at or now(),
-            attempt=task.attempt + 1,
-            **brought_along(task, self.board.find),
-        )
+        try:
+            task = await self.board.change(
+                task,
+                status="processing",
+                started_at=task.started_at or now(),
+                attempt=task.attempt + 1,
+                **brought_along(task, self.board.find),
+            )
+        except asyncio.CancelledError:
+            # Stored all the same, and no turn comes of it.
+            self._clock.later(0, lambda: self._surely(task, lambda: self.suspended(task_id)))
+            raise
         self._tell(task)
         return task
 
@@ -179,8 +184,8 @@ class Assignments:
         error: str | None,
         evidence: list[str] | None = None,
     ) -> AsyncTask:
-        """The worker's verdict (or the operator's in its stead); repeating it is harmless."""
-        task = self.board.find(task_id)
+        """The worker's verdict, or the operator's, which stops its turn; repeating is harmless."""
+        task = await self.board.settled(task_id)
         if task is None or caller.session not in (task.to_session, OPERATOR):
             raise unknown_task(task_id)
         if (result is None) == (error is None):
@@ -197,7 +202,8 @@ class Assignments:
             raise already_final(task)
         check_evidence(caller, evidence or [])
         verdict: dict[str, Any] = {"result": result} if error is None else {"error": error}
-        return await self.end(task, status, **stamped(caller, task), **verdict)
+        stop = caller.session != task.to_session
+        return await self.end(task, status, stop=stop, **stamped(caller, task), **verdict)
 
     async def cancel(
         self, session: str, task_id: str, reason: str | None, *, untrusted: bool = False
@@ -207,6 +213,7 @@ class Assignments:
         A worker that does so itself goes on with its turn; what it still says is ignored.
         ``untrusted``: who gives the reason has read text from outside.
         """
+        await self.board.settled(task_id)
         task = self.seen_by(session, task_id)
         if task.final:
             if task.status == "cancelled":
@@ -220,7 +227,7 @@ class Assignments:
 
         While tasks that it made for this one are open it goes on, and their results continue it.
         """
-        task = self.board.find(task_id)
+        task = await self.board.settled(task_id)
         if task is None or task.final or self.verdicts.awaited(task):
             return
         if text.strip():
@@ -230,7 +237,7 @@ class Assignments:
 
     async def turn_failed(self, task_id: str, error: ClawdError, *, again: bool) -> bool:
         """A turn for this task failed; whether it is to be tried once more."""
-        task = self.board.find(task_id)
+        task = await self.board.settled(task_id)
         if task is None or task.final:
             return False
         if again and task.attempt < task.max_attempts:
@@ -268,22 +275,26 @@ class Assignments:
         ``stop``: the turn that works on it, too. Only when the verdict itself cannot be stored
         does this raise; what follows from it is tried until it is done.
         """
-        ended = await self.board.finish(task, status, **fields)
-        self._tell(ended)
-        self._bus.withdraw(ended.to_session, ended.id)
+        ended = task
         try:
+            ended = await self.board.finish(task, status, **fields)
+            self._tell(ended)
             await self._follow(ended, stop)
         except asyncio.CancelledError:
-            # The turn that ended it was stopped meanwhile; what follows must not be lost with it.
+            # The turn that ends it is stopped meanwhile; what follows must not be lost with it.
+            if not ended.final:
+                ended = self.board.get(task.id)
+                self._tell(ended)
             self._clock.later(0, lambda: self._follow(ended, stop))
             raise
         return ended
 
     async def _follow(self, ended: AsyncTask, stop: bool) -> None:
         """What a verdict leads to; doing it again changes nothing."""
+        self._bus.withdraw(ended.to_session, ended.id)
         for child in self.board.open_for(parent=ended.id):
             await self._surely_end(child, "cancelled", reason=PARENT_ENDED, stop=True)
-        await self._announce(ended)
+        await self.verdicts.announce(ended)
         for dependant in self.board.open_for():
             if ended.id in dependant.depends_on and dependant.status == "pending":
                 await self.publish(dependant)
@@ -294,7 +305,7 @@ class Assignments:
         """End a task, be it later; nothing when something else has ended it meanwhile."""
 
         async def end() -> None:
-            current = self.board.find(task.id)
+            current = await self.board.settled(task.id)
             if current is not None and not current.final:
                 await self.end(current, status, **fields)
 
@@ -305,17 +316,6 @@ class Assignments:
             self._clock, what, lambda error: log.warning("task %s waits: %s", task.id, error)
         )
 
-    async def _announce(self, task: AsyncTask) -> None:
-        """Tell the creator; what is in the way is tried again, and told to the operator once."""
-
-        def untold(error: ClawdError) -> None:
-            text = f"{task.from_session} cannot be told yet of the end of {task.id}: {error}"
-            log.warning("%s", text)
-            trace = lineage_of(task).trace
-            self._emit(Notice(trace=trace, code="verdict_untold", text=text, level="warning"))
-
-        await surely(self._clock, lambda: self.verdicts.announce(task), untold)
-
     async def resume(self) -> None:
         """After a start: tell what was not told, arm deadlines, go on with what is open."""
         for task in self.board.all():
@@ -323,7 +323,7 @@ class Assignments:
             if task.sealed:
                 continue  # nobody can read it, until its key is there
             if task.final:
-                await self._announce(task)
+                await self.verdicts.announce(task)
             elif self.board.get(task.id).final:
                 continue
             elif parent is not None and parent.final:

@@ -36,7 +36,8 @@ class TaskBoard:
         self._parts: dict[str, dict[str, None]] = {}
         self._spent = spent
         self._coming: dict[str, AsyncTask] = {}
-        self._changed = asyncio.Condition()
+        self._ending: set[str] = set()
+        self._changed = asyncio.Event()
         self._ages = Ages()
 
     def load(self) -> list[str]:
@@ -120,15 +121,22 @@ class TaskBoard:
         after = msgspec.structs.replace(current, **fields)
         # Taken at once, so that a second verdict that comes while this is written is refused.
         self._put(after)
+        if after.final:
+            self._ending.add(task.id)
         try:
-            (after,) = await self._log.append(after)
-            self._put(after)
+            (stored,) = await self._log.append(after)
+            self._instead(after, stored)
+        except asyncio.CancelledError:
+            raise  # the line is on its way to the disk all the same: memory must not know less
         except BaseException:
-            self._put(current)
+            self._instead(after, current)
             raise
-        async with self._changed:
-            self._changed.notify_all()
-        return after
+        finally:
+            if after.final:
+                self._ending.discard(task.id)
+            self._changed.set()
+            self._changed = asyncio.Event()
+        return stored
 
     async def finish(self, task: AsyncTask, status: TaskStatus, **fields: Any) -> AsyncTask:
         """End a task."""
@@ -149,11 +157,18 @@ class TaskBoard:
 
         return {task.id: cost(task) for task in tasks}
 
+    async def settled(self, task_id: str | None) -> AsyncTask | None:
+        """A task by id, if it is there, once the disk has taken or refused a verdict on it."""
+        while task_id in self._ending:
+            await self._changed.wait()
+        return self.find(task_id)
+
     async def wait(self, task_id: str, seconds: float) -> AsyncTask:
         """The task when it is final, or as it is when the time is over."""
         try:
-            async with asyncio.timeout(seconds), self._changed:
-                await self._changed.wait_for(lambda: self.get(task_id).final)
+            async with asyncio.timeout(seconds):
+                while not self.get(task_id).final or task_id in self._ending:
+                    await self._changed.wait()
         except TimeoutError:
             pass
         return self.get(task_id)
@@ -170,6 +185,11 @@ class TaskBoard:
             self._open[task.id] = task
         if task.parent_task is not None:
             self._parts.setdefault(task.parent_task, {})[task.id] = None
+
+    def _instead(self, taken: AsyncTask, settled: AsyncTask) -> None:
+        """Put what became of a change in its place, unless a later one has that by now."""
+        if self._tasks.get(taken.id) is taken:
+            self._put(settled)
 
     def _drop(self, task_id: str) -> None:
         task = self._tasks.pop(task_id, None)

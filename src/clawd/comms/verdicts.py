@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+
 import msgspec
 
 from clawd.bus.port import Envelope, MessageBus
 from clawd.comms.board import TaskBoard
 from clawd.comms.checks import cut
+from clawd.comms.clock import Clock
 from clawd.comms.directory import Directory
 from clawd.comms.models import AsyncTask, SessionMessage
 from clawd.comms.post import Post
-from clawd.errors import StorageError
+from clawd.comms.trying import surely
+from clawd.errors import ClawdError, StorageError
+from clawd.events import Event, Notice
 from clawd.ids import OPERATOR, now
 from clawd.lineage import Lineage
+
+log = logging.getLogger("clawd.tasks")
 
 MAX_TOLD_BYTES = 64 * 1024
 """How much of a verdict is told that is too long for one line of a mailbox."""
@@ -22,13 +30,34 @@ PARENT_ENDED = "the task that it was for has ended"
 class Verdicts:
     """The messages that carry verdicts, and the tasks that go on with them."""
 
-    def __init__(self, board: TaskBoard, post: Post, directory: Directory, bus: MessageBus) -> None:
+    def __init__(
+        self,
+        board: TaskBoard,
+        post: Post,
+        directory: Directory,
+        bus: MessageBus,
+        clock: Clock,
+        emit: Callable[[Event], object],
+    ) -> None:
+        self._clock = clock
+        self._emit = emit
         self._board = board
         self._post = post
         self._directory = directory
         self._bus = bus
 
     async def announce(self, task: AsyncTask) -> None:
+        """Tell the creator; what is in the way is tried again, and told to the operator once."""
+
+        def untold(error: ClawdError) -> None:
+            text = f"{task.from_session} cannot be told yet of the end of {task.id}: {error}"
+            log.warning("%s", text)
+            trace = lineage_of(task).trace
+            self._emit(Notice(trace=trace, code="verdict_untold", text=text, level="warning"))
+
+        await surely(self._clock, lambda: self._tell(task), untold)
+
+    async def _tell(self, task: AsyncTask) -> None:
         """Send the creator the verdict, once: the message's id follows from the task's."""
         known = task.from_session == OPERATOR or self._directory.get(task.from_session) is not None
         if not known or self._post.box(task.from_session).get(_message_id(task)) is not None:

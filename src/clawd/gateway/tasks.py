@@ -167,7 +167,6 @@ class TaskRoutes:
         ended = await self._house.comms.tasks.complete(
             operator(), task.id, result=body.result, error=body.error
         )
-        await self._house.sessions.stop_work(ended)
         return one("task", public(ended))
 
     def _shown(self, tasks: list[AsyncTask]) -> list[dict[str, Any]]:
