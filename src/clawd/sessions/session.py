@@ -52,7 +52,7 @@ class Session:
         self.prompter = Prompter(lambda: self.settings, workspace, services)
         self.toolsets = Toolsets(lambda: self.settings, workspace, services)
         self._intake = Intake(settings.id, self._inbox, self.transcript, services)
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[StorageError | None] | None = None
         self._ended = asyncio.Event()
         self._ended.set()
         self._steering = Steering()
