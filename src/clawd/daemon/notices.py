@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable
@@ -11,7 +12,7 @@ import msgspec
 
 from clawd.comms.notices import KeptNotice
 from clawd.daemon.discretion import kept_text
-from clawd.errors import ClawdError
+from clawd.errors import ClawdError, StorageError
 from clawd.events import Notice
 from clawd.ids import new_id
 from clawd.messages import JSON
@@ -27,6 +28,8 @@ _OF_THE_PRESENT = "config_"
 _NUMBER = re.compile(r"\d+")
 _SECONDS = 2.0
 """How long what came again may wait for its line."""
+_AGAIN_SECONDS = 4.0
+"""A disk that has room again is noticed within five seconds."""
 
 
 class Notices:
@@ -48,6 +51,7 @@ class Notices:
         self._kept: dict[tuple[str, str, str], KeptNotice] = {}
         self._unwritten: set[tuple[str, str, str]] = set()
         self._writing = False
+        self._refused = False
 
     def load(self) -> list[str]:
         """Read the file (blocking); what was wrong with it, in words."""
@@ -110,17 +114,38 @@ class Notices:
         self._unwritten.clear()
 
     async def write(self) -> None:
-        """Bring what came to disk; what the disk does not take stays in memory and the log."""
+        """Bring what came to disk; what the disk does not take now is brought later."""
         self._writing = False
         keys, self._unwritten = self._unwritten, set()
         records = [self._kept[key] for key in keys if key in self._kept]
         try:
             await self._log.append(*records)
+            self._refused = False
+        except asyncio.CancelledError:
+            # The last write of a daemon that ends brings it, perhaps once more.
+            self._unwritten |= keys
+            raise
+        except ClawdError as error:
+            self._not_taken(error, keys)
+            return
+        try:
             if self._log.wasteful(len(self._kept)):
                 ids = {record.id for record in self._kept.values()}
                 await self._log.compact(lambda name: name in ids)
         except ClawdError as error:
+            log.warning("notices were not made fewer on disk: %s", error)
+
+    def _not_taken(self, error: ClawdError, keys: set[tuple[str, str, str]]) -> None:
+        """Try again what a disk refused; what could never be stored stays in memory and the log."""
+        if not self._refused:
             log.warning("notices are not kept: %s", error)
+        if not isinstance(error, StorageError) or error.code == "line_too_large":
+            return
+        self._refused = True
+        self._unwritten |= keys & self._kept.keys()
+        if not self._writing:
+            self._writing = True
+            self._later(_AGAIN_SECONDS, self.write)
 
     def _put(self, record: KeptNotice) -> None:
         key = _key(record.code, record.session, record.trace, record.text)
