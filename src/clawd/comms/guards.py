@@ -44,8 +44,9 @@ class Guards:
 
     def message(self, lineage: Lineage, sender: str, target: str) -> None:
         """May this message be sent? ``lineage`` is the one that it would carry."""
-        self._hops(lineage, sender)
-        limit = self._limits(sender).max_messages_per_pair
+        limits = self._limits(sender)
+        self._hops(lineage, sender, limits)
+        limit = limits.max_messages_per_pair
         sent = self._traces.exchanged(lineage.trace, sender, target)
         if sent >= limit and sender != OPERATOR:
             raise self._refusals.of(
@@ -153,8 +154,8 @@ class Guards:
         self, lineage: Lineage, creator: str, target: str, created: int, assigned: int
     ) -> None:
         """May this delegation be made? ``lineage.tasks`` is the chain so far, creator last."""
-        self._hops(lineage, creator)
         limits = self._limits(creator)
+        self._hops(lineage, creator, limits)
         chain = self._chain(creator, (*lineage.tasks, target))
         trace = f"trace {lineage.trace}"
         if target in lineage.tasks:
@@ -209,10 +210,10 @@ class Guards:
 
         ``alive`` are made by any session; ``recent`` by this one within an hour.
         """
-        self._hops(lineage, creator)
+        limits = self._limits(creator)
+        self._hops(lineage, creator, limits)
         if creator == OPERATOR:
             return
-        limits = self._limits(creator)
         for code, limit, value, text, scope in (
             (
                 "guard_sessions_alive",
@@ -240,8 +241,8 @@ class Guards:
                 hint = "use the sessions that exist (list_agents)"
                 raise self._refusals.of(creator, lineage, code, text, limit, value, scope, hint)
 
-    def _hops(self, lineage: Lineage, session: str) -> None:
-        limit = self._limits(session).max_hops
+    def _hops(self, lineage: Lineage, session: str, limits: Limits) -> None:
+        limit = limits.max_hops
         so_far = lineage.hops - 1
         if so_far >= limit:
             path = self._chain(session, lineage.path[-6:])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from clawd.comms.models import AsyncTask, SessionMessage
 from clawd.lineage import Lineage
@@ -17,8 +18,7 @@ _CAUSE = 120
 Stored = tuple[Iterable[SessionMessage], Iterable[AsyncTask]]
 
 
-@dataclass(slots=True)
-class Trace:
+class Trace(msgspec.Struct):
     """The counts of one trace. ``usage`` is that of its turns which have ended.
 
     ``cause`` says in a few words what began it, ``session`` where; ``last`` when it last moved.
@@ -37,7 +37,7 @@ class Trace:
     tasks: int = 0
     created: int = 0
     refused: int = 0
-    pairs: dict[tuple[str, str], int] = field(default_factory=dict)
+    pairs: dict[tuple[str, str], int] = msgspec.field(default_factory=dict)
     sessions: tuple[str, ...] = ()
     usage: Usage | None = None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -35,15 +35,17 @@ def parties(event: Event) -> tuple[str, ...]:
             ends = (task.from_session, task.to_session)
         case _:
             ends = (event.session,)
-    return tuple(dict.fromkeys(end for end in ends if end))
+    return tuple(dict.fromkeys(filter(None, ends)))
 
 
-def logged(published: Published, private: Callable[[str], bool]) -> bytes:
-    """The event as a log has it: as everyone sees it, or without content for private sessions."""
-    event = published.event
-    if not any(map(private, parties(event))):
+def logged(published: Published, ends: Iterable[str], private: Callable[[str], bool]) -> bytes:
+    """The event as a log has it: as everyone sees it, or without content for private sessions.
+
+    ``ends`` are the sessions that it is about.
+    """
+    if not any(map(private, ends)):
         return published.encoded()
-    facts = {"seq": published.seq, "time": published.time} | _without_content(event)
+    facts = {"seq": published.seq, "time": published.time} | _without_content(published.event)
     return msgspec.json.encode(facts)
 
 

@@ -60,8 +60,9 @@ class Logbook:
         level = event.level if isinstance(event, Notice) else "info"
         if _ORDER[level] < _ORDER[self._settings().level]:
             return
-        line = b'{"level":"%s",%s\n' % (level.encode(), logged(published, self._private)[1:])
-        workspaces = [found for i in parties(event) if (found := self._workspace(i)) is not None]
+        ends = parties(event)
+        line = b'{"level":"%s",%s\n' % (level.encode(), logged(published, ends, self._private)[1:])
+        workspaces = [found for i in ends if (found := self._workspace(i)) is not None]
         for workspace in workspaces:
             self._put(workspace, line)
         if not workspaces or isinstance(event, Notice):

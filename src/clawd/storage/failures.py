@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 
 from clawd.errors import StorageError
 
@@ -54,7 +55,7 @@ def free_bytes(folder: str) -> int:
     return state.f_bavail * state.f_frsize
 
 
-def check_length(place: str, data: bytes, limit: int) -> None:
+def check_length(place: str | Path, data: bytes, limit: int) -> None:
     """``StorageError`` when one of these lines, its LF included, has more than ``limit`` bytes."""
     if len(data) <= limit or (longest := max(map(len, data.split(b"\n"))) + 1) <= limit:
         return
@@ -62,7 +63,7 @@ def check_length(place: str, data: bytes, limit: int) -> None:
         "line_too_large",
         f"{place}: a record of {longest} bytes is longer than the {limit} allowed",
         hint="make it shorter",
-        path=place,
+        path=str(place),
         limit=limit,
         value=longest,
         scope="one line",

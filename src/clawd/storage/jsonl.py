@@ -8,6 +8,7 @@ from asyncio import Future
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from types import UnionType
 from typing import Generic
@@ -231,9 +232,9 @@ class Log(Generic[Record]):
         except (ValueError, TypeError, OverflowError, RecursionError) as failure:
             text = "it holds a lone surrogate" if isinstance(failure, UnicodeError) else failure
             raise Invalid("invalid_record", f"{self.path}: cannot store a record: {text}") from None
-        if not all(record.id for record in records):
+        if not all(map(attrgetter("id"), records)):
             raise Invalid("invalid_record", f"{self.path}: cannot store a record: its id is empty")
-        check_length(os.fspath(self.path), sealed, self._limit)
+        check_length(self.path, sealed, self._limit)
         return sealed, records if data is written else stored
 
     def _sealed(self, data: bytes, records: Sequence[Record]) -> bytes:
