@@ -6,6 +6,7 @@ import asyncio
 import errno
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.faults.ledger import Aftermath
@@ -13,7 +14,7 @@ from tests.faults.shim import Kind, Mode, Shim
 
 from clawd.testing.daemon import RunningDaemon
 from clawd.testing.homes import latest, scripted, write_config
-from clawd.testing.model import Gate, ScriptedModel, hang, say, slow
+from clawd.testing.model import Gate, ScriptedModel, call, hang, say, slow
 
 Faulty = Callable[[Path], Shim]
 STOP_SECONDS = 5.0
@@ -61,3 +62,56 @@ async def test_a_session_stops_also_when_that_cannot_be_stored(
         assert len(model.of("a")) == 2
         assert turns(home) == {turn: "finished"}
     assert Aftermath(home).spoken["go"] == 1
+
+
+async def test_a_pause_stops_what_is_about_to_begin(
+    home: Path, model: ScriptedModel, shim: Faulty
+) -> None:
+    """R03: paused while it looks what to begin, a session begins it once it goes on."""
+    write_config(home, scripted(model.url, "a", "b"))
+    faulty = shim(home)
+    ask: dict[str, Any] = {"target_session": "b", "message": "question?", "wait_seconds": 30}
+    tell = {"target_session": "a", "message": "and one thing more"}
+    async with RunningDaemon(home, environ=faulty.environ) as daemon:
+        # The answer has entered the turn, and is not read yet when that is stopped for good.
+        model.script("a", [call("send_message_to_session", **ask), hang()])
+        model.script("b", [call("send_message_to_session", **tell | {"message": "the answer"})])
+        gate = model.hold("b")
+        turn = await daemon.prompt("a", "ask b")
+        await gate.reached()
+        after = model.hold("b")
+        model.script("b", [call("send_message_to_session", **tell), say("done")])
+        gate.open()
+        await after.reached()
+        await model.until(lambda: len(model.of("a")) == 2 and model.at_once["a"] == 1)
+        await daemon.post("/api/pause", session="a")
+        await daemon.post("/api/sessions/a/cancel", turn=turn)
+        after.open()
+        await daemon.idle("b")
+        assert await queue(daemon) == 2
+        faulty.control["delay"] = 500_000
+        await daemon.post("/api/resume", session="a")
+        async with asyncio.timeout(STOP_SECONDS):
+            while await queue(daemon) != 1:
+                pass
+        await daemon.post("/api/pause", session="a")
+        faulty.control.rest()
+        await daemon.until(read_by_a("the answer"))
+        assert (await queue(daemon), len(model.of("a"))) == (1, 2)
+        await daemon.post("/api/resume", session="a")
+        await daemon.until(read_by_a("and one thing more"))
+        assert len(model.of("a")) == 3
+
+
+async def queue(daemon: RunningDaemon) -> int:
+    """How many requests wait for session a."""
+    return int((await daemon.get("/api/sessions/a"))["queue"])
+
+
+def read_by_a(content: str) -> Callable[[dict[str, Any]], bool]:
+    """Whether an event says that this message has been read."""
+    return lambda e: (
+        e["event"] == "session_message"
+        and (e["session"], e["message"]["content"]) == ("a", content)
+        and e["message"]["read"]
+    )

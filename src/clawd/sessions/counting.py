@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from clawd.comms.manager import SessionCommsManager
 from clawd.comms.traces import Traces
@@ -27,9 +29,14 @@ class TurnCounts:
         self._loading = False
         self._clock = 0.0
 
-    def loading(self, on: bool) -> None:
-        """What is told from now on is read from a file, or happens."""
-        self._loading, self._clock = on, time.time()
+    @contextmanager
+    def loading(self) -> Iterator[None]:
+        """What is told meanwhile is read from a file, and does not happen now."""
+        self._loading, self._clock = True, time.time()
+        try:
+            yield
+        finally:
+            self._loading = False
 
     def __call__(self, turn: TurnRecord) -> None:
         """A turn has come to this state."""

@@ -101,6 +101,11 @@ class Session:
         """Whether it stands still on the operator's word."""
         return not self._going.is_set()
 
+    @property
+    def _stands_still(self) -> bool:
+        """Whether no turn may begin now."""
+        return self.paused or self._leaving
+
     def halt(self) -> None:
         """Stand still at once; a turn that runs goes on after ``go_on``, as if not started."""
         self._going.clear()
@@ -144,11 +149,8 @@ class Session:
 
     def load(self) -> list[str]:
         """Read the transcript (blocking); what was wrong with it, in words."""
-        self._counts.loading(True)
-        try:
+        with self._counts.loading():
             problems = self.transcript.load()
-        finally:
-            self._counts.loading(False)
         self.transcript.let_go()
         return problems
 
@@ -164,14 +166,15 @@ class Session:
         while not self._leaving:
             await self._going.wait()
             envelope = await self._inbox.next()
-            if self.paused:
-                self._inbox.put_back(envelope)
-                continue
             self._taking = 1
             try:
-                asked = await self._intake.turn_for(envelope)
+                asked = None if self._stands_still else await self._intake.turn_for(envelope)
             finally:
                 self._taking = 0
+            if self._stands_still:  # perhaps only since that was looked up
+                for each in self._retrying.asking_for(asked) if asked else [envelope]:
+                    self._inbox.put_back(envelope if each.id == envelope.id else each)
+                continue
             if asked is not None and not self._stopping.withdraws(asked.id):
                 await self._run(self._retrying.known(asked))
             if self._pause:
@@ -338,8 +341,7 @@ class Session:
         No other begins after it.
         """
         self._leaving = True
-        task = self._task
-        if task is not None:
-            _, late = await asyncio.wait([task], timeout=seconds)
-            return not late
-        return True
+        if self._task is None:
+            return True
+        _, late = await asyncio.wait([self._task], timeout=seconds)
+        return not late
