@@ -176,6 +176,21 @@ async def test_old_days_are_summed_up_and_nothing_is_lost(books: Books) -> None:
     assert again.input_tokens == used.input_tokens
 
 
+async def test_what_could_not_be_summed_up_is_later(books: Books) -> None:
+    """R03: a sweep whose file cannot be rewritten leaves that to a later one of the same day."""
+    for _ in range(3):
+        await spend(books, Account("a", "t-1", "u"), Usage(10, 1))
+    await books.ledger.records()  # all that was put is in the file
+    books.time += DAY
+    aside = books.folder.rename(books.folder.with_name("aside"))
+    await books.ledger.sweep()
+    aside.rename(books.folder)
+    for _ in range(2):
+        await books.ledger.sweep()
+    (line,) = lines_of(books.folder / "usage.jsonl")
+    assert line["inputTokens"] == 30
+
+
 async def test_every_axis_sums_to_the_same(books: Books) -> None:
     """Estimates and what has no price are in each sum, and marked in each."""
     await many_days(books)

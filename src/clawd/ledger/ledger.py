@@ -36,7 +36,7 @@ from clawd.ledger.bounds import (
 from clawd.ledger.days import Days
 from clawd.ledger.purse import Bound, Purse
 from clawd.ledger.records import UsageRecord
-from clawd.ledger.rollup import due, rolled_up
+from clawd.ledger.rollup import Waiting, due, rolled_up
 from clawd.ledger.telling import Telling
 from clawd.ledger.totals import Totals
 from clawd.llm.port import ChatRequest
@@ -107,8 +107,7 @@ class Ledger:
         self._days = days or Days()
         self.totals = Totals(self._days.today)
         self._open: dict[str, UsageRecord] = {}
-        self._old = 0
-        self._day = ""
+        self._waiting = Waiting()
         self._synced = -SYNC_SECONDS
         self._freed = asyncio.Event()
 
@@ -120,8 +119,7 @@ class Ledger:
             self.totals.add(record)
             if record.state == "reserved":
                 self._open[record.id] = record
-        self._old = due(loaded.records.values(), today, self._keep_days())
-        self._day = today
+        self._waiting = Waiting(today, due(loaded.records.values(), today, self._keep_days()))
         return [str(problem) for problem in loaded.problems]
 
     async def resume(self) -> None:
@@ -190,14 +188,12 @@ class Ledger:
 
     async def sweep(self) -> None:
         """At times: on another day, sum up the calls of those before."""
-        today = self._days.today()
-        if today != self._day:
-            self._day, self._old = today, self._old + self._log.lines
-        if self._old:
-            self._old = 0
+        if self._waiting.due(self._days.today(), self._log.lines):
             try:
                 await self.compact()
+                self._waiting.done()
             except ClawdError as error:
+                self._waiting.refused()
                 log.warning("%s was not summed up: %s", self._log.path, error.message)
 
     async def compact(self) -> tuple[int, int]:

@@ -12,6 +12,34 @@ from clawd.ledger.records import UsageRecord
 
 WORTH = 1000
 """The file is not rewritten for fewer lines that could be summed up."""
+_MOST_PASSED = 63
+"""How many sweeps are passed over at most before what was refused is tried again."""
+
+
+class Waiting:
+    """The lines of earlier days that wait to be summed up, until that is done."""
+
+    def __init__(self, day: str = "", lines: int = 0) -> None:
+        self._day = day
+        self._lines = lines
+        self._pause = self._rest = 0
+
+    def due(self, today: str, lines: int) -> bool:
+        """Asked at each sweep, with how many lines the file has: whether it is time."""
+        if today != self._day:
+            self._day, self._lines = today, self._lines + lines
+        if self._rest:
+            self._rest -= 1
+            return False
+        return self._lines > 0
+
+    def refused(self) -> None:
+        """It was tried in vain: each time more sweeps are passed over, for it reads the file."""
+        self._pause = self._rest = min(2 * self._pause + 1, _MOST_PASSED)
+
+    def done(self) -> None:
+        """All of them are summed up."""
+        self._lines = self._pause = 0
 
 
 def rolled_up(
