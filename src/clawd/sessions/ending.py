@@ -110,6 +110,13 @@ class TurnEnding:
             # Not for ``announce``, which is about the turn that runs.
             self._services.emit(self._failure(turn, CANCELLED, usage))
 
+    async def removed(self, turn: TurnRecord) -> None:
+        """The session goes for good: nothing comes of a turn that waits or stands still."""
+        text = f"session {self._settings().id} was removed"
+        error = {"error": "session_removed", "message": text}
+        await self._transcript.change(turn, status="failed", ended_at=now(), error=error)
+        self._services.emit(self._failure(turn, error, turn.usage))
+
     async def suspended(self, turn: TurnRecord, run: Turn | None = None) -> None:
         """The session stops in good order: the turn goes on later, as if not started."""
         known = self._transcript.turns.get(turn.id)

@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable
 from clawd.comms.directory import Entry
 from clawd.comms.mailbox import FILE_NAME as MAILBOX
 from clawd.config.schema import SessionSettings
-from clawd.errors import StorageError
+from clawd.errors import ClawdError, Refused, StorageError
 from clawd.events import Notice, SessionRemoved
+from clawd.ids import OPERATOR
 from clawd.sessions.discovery import Discovery
+from clawd.sessions.ending import TurnEnding
 from clawd.sessions.opening import Supervision
 from clawd.sessions.services import Services
 from clawd.sessions.session import Session
@@ -53,8 +55,20 @@ class Leaving:
     def add(self, session_id: str, *, moved: bool) -> None:
         """It goes, for good unless it has ``moved`` to another workspace: nobody finds it."""
         self._ids.add(session_id)
+        directory = self._services.comms.directory
         if not moved:
-            self._services.comms.directory.remove(session_id)
+            directory.remove(session_id)
+
+        def why() -> ClawdError:
+            if not moved:
+                return directory.unknown(OPERATOR, session_id)
+            return Refused(
+                "session_moves",
+                f"session {session_id} moves to another workspace",
+                hint="say it again once its turn has ended",
+            )
+
+        self._sessions[session_id].leaves = why
 
     async def finish(
         self, session_id: str, *, moved: bool, then: Callable[[], Awaitable[object]] | None = None
@@ -104,6 +118,9 @@ class Leaving:
             for task in comms.board.open_for(worker=name):
                 error = f"session {name} was removed"
                 await comms.tasks.end(task, "failed", error=error, reason="session_removed")
+            ending = TurnEnding(lambda: session.settings, session.transcript, self._services)
+            for turn in list(session.transcript.turns.values()):
+                await ending.removed(turn)
             self._discovery.went(self._entry(session.settings))
         comms.post.close(name)
         del self._sessions[name]

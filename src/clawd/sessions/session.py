@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from clawd.agent.toolset import Toolset
 from clawd.comms.caller import Caller
 from clawd.comms.manager import Status
 from clawd.config.schema import SessionSettings
-from clawd.errors import NotFound, Refused, StorageError
+from clawd.errors import ClawdError, NotFound, Refused, StorageError
 from clawd.events import PromptQueued
 from clawd.ids import OPERATOR, now
 from clawd.lineage import Lineage
@@ -56,13 +57,13 @@ class Session:
         self._ended = asyncio.Event()
         self._ended.set()
         self._steering = Steering()
-        self._leaving = False
-        self._taking = 0
+        self._leaving, self._taking, self._pause = False, 0, 0.0
+        self.leaves: Callable[[], ClawdError] | None = None
+        """Why it takes no more lines, once it is on its way out."""
         self._going = asyncio.Event()
         self._going.set()
         self._retrying = Retrying(lambda: self.id, self.transcript, services)
         self._stopping = Stopping(lambda: self.id, self.transcript, self._steering, services)
-        self._pause = 0.0
         self._runner = TurnRunner(
             lambda: self.settings,
             workspace,
@@ -88,7 +89,9 @@ class Session:
         return "busy" if self.running else "idle"
 
     def check_served(self) -> None:
-        """``Refused`` with the reason when this session is parked."""
+        """Raises the reason when this session is parked, or goes."""
+        if self.leaves is not None:
+            raise self.leaves()
         if self.failed:
             raise Refused(
                 "session_failed",

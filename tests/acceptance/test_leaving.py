@@ -1,0 +1,78 @@
+"""Sessions that go: what their operator said to them is answered for, and nothing is left open."""
+
+from __future__ import annotations
+
+import pytest
+
+from clawd.testing.daemon import JSON, ApiError, RunningDaemon, Start
+from clawd.testing.homes import scripted
+from clawd.testing.model import ScriptedModel, call
+from clawd.testing.reload import read_config, reloaded
+
+ASK = {"tools": {"approval": {"send_message_to_session": "ask"}}}
+
+
+async def failure(daemon: RunningDaemon, turn: str) -> JSON:
+    """Why a turn that cannot end well failed."""
+    event = await daemon.until(lambda e: e["event"] == "run_failed" and e["run_id"] == turn)
+    error: JSON = event["error"]
+    return error
+
+
+async def test_a_session_that_goes_takes_no_more_lines(start: Start, model: ScriptedModel) -> None:
+    """R03: its turn ends first; a line that would never run is refused, one that waits is told."""
+    gate = model.hold("b")
+    daemon = await start("a", "b")
+    turn = await daemon.prompt("b", "take your time")
+    await gate.reached()
+    waiting = await daemon.prompt("b", "and then?")
+    await reloaded(daemon, scripted(model.url, "a"))
+    for mode in ("queue", "steer", "interrupt"):
+        with pytest.raises(ApiError, match="there is no session 'b'") as refused:
+            await daemon.prompt("b", "are you there?", mode=mode)
+        assert refused.value.http == 404
+    gate.open()
+    assert await daemon.ended(turn) == "ok"
+    assert (await failure(daemon, waiting))["error"] == "session_removed"
+    await daemon.until(lambda e: e["event"] == "session_removed")
+    assert len(model.of("b")) == 1
+    await reloaded(daemon, scripted(model.url, "a", "b"))
+    assert await daemon.say("b", "hello again") == "ok"
+    assert len(model.of("b")) == 2
+
+
+async def test_a_session_that_moves_takes_lines_once_it_has(
+    start: Start, model: ScriptedModel
+) -> None:
+    """R03: what comes between its two folders is refused, with the word to say it again."""
+    gate = model.hold("b")
+    daemon = await start("a", "b")
+    turn = await daemon.prompt("b", "take your time")
+    await gate.reached()
+    config = read_config(daemon)
+    config["sessions"]["b"]["workspace"] = "elsewhere/b"
+    await reloaded(daemon, config)
+    with pytest.raises(ApiError, match="moves to another workspace") as refused:
+        await daemon.prompt("b", "are you there?")
+    assert refused.value.http == 409
+    gate.open()
+    assert await daemon.ended(turn) == "ok"
+    await daemon.until(lambda e: e["event"] == "session_created" and e["session"] == "b")
+    assert await daemon.say("b", "hello again") == "ok"
+
+
+async def test_a_turn_that_waits_for_a_yes_fails_with_its_session(
+    start: Start, model: ScriptedModel
+) -> None:
+    """Guards: whoever looks at it is told; the session that comes back does not take it up."""
+    model.script("b", [call("send_message_to_session", target_session="a", message="hello")])
+    daemon = await start("a", "b", b=ASK)
+    turn = await daemon.prompt("b", "tell a")
+    await daemon.until(lambda e: e["event"] == "run_suspended" and e["run_id"] == turn)
+    await reloaded(daemon, scripted(model.url, "a"))
+    assert (await failure(daemon, turn))["error"] == "session_removed"
+    await daemon.until(lambda e: e["event"] == "session_removed")
+    assert not (await daemon.get("/api/approvals"))["items"]
+    await reloaded(daemon, scripted(model.url, "a", "b", b=ASK))
+    assert await daemon.say("b", "hello again") == "ok"
+    assert len(model.of("b")) == 2
