@@ -330,7 +330,7 @@ class Assignments:
                 await self._surely_end(task, "cancelled", reason=PARENT_ENDED, stop=True)
             elif task.to_session != OPERATOR and self._directory.get(task.to_session) is None:
                 gone = f"session {task.to_session} was removed"
-                await self.end(task, "failed", error=gone, reason="session_removed")
+                await self._surely_end(task, "failed", error=gone, reason="session_removed")
             else:
                 self._watch(task)
                 await self.go_on(task)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -27,6 +28,8 @@ from clawd.ids import OPERATOR
 from clawd.messages import JSON, Usage
 from clawd.storage.sealing import Sealing
 from clawd.storage.writer import Writer
+
+log = logging.getLogger("clawd.messages")
 
 OPERATOR_FILE = "operator_messages.jsonl"
 """The operator's mailbox, in the state folder."""
@@ -132,12 +135,15 @@ class SessionCommsManager:
         await self.sweep()
 
     async def sweep(self) -> None:
-        """Let mail expire, forget tasks past the retention, rewrite files of mostly old lines."""
+        """Let mail expire, forget tasks past the retention, rewrite files of mostly old lines.
+
+        What the disk refuses is left to the next sweep, and keeps nothing else from being done.
+        """
         await self.settling.sweep()
         for box in list(self.post.boxes()):
             if box.wasteful():
-                await box.compact()
-        await self.board.forget_older(self._retention_hours())
+                await _if_it_can_be(box.compact())
+        await _if_it_can_be(self.board.forget_older(self._retention_hours()))
         self.guards.sends.sweep()
         self.guards.autonomous.sweep()
 
@@ -206,6 +212,13 @@ class SessionCommsManager:
 
     async def _stop_work(self, task: AsyncTask) -> None:
         await self.host.stop_work(task)
+
+
+async def _if_it_can_be(done: Awaitable[object]) -> None:
+    try:
+        await done
+    except ClawdError as error:
+        log.warning("left to the next sweep: %s", error)
 
 
 def matching(

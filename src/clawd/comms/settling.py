@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
@@ -13,8 +14,10 @@ from clawd.comms.models import MessageType, SessionMessage
 from clawd.comms.post import Post
 from clawd.comms.waits import as_answer
 from clawd.config.schema import Limits
-from clawd.errors import Refused
+from clawd.errors import ClawdError, Refused
 from clawd.ids import new_id, now
+
+log = logging.getLogger("clawd.messages")
 
 MAX_DELIVERIES = 5
 """How often a turn that messages started is tried before they are dead."""
@@ -151,10 +154,16 @@ class Settling:
                     self._expires(message)
 
     async def sweep(self) -> None:
-        """Let messages expire whose time has passed, and tell their senders."""
+        """Let messages expire whose time has passed, and tell their senders.
+
+        What the disk refuses is left to the next sweep.
+        """
         for box in list(self._post.boxes()):
             for message in [m for m in box.all() if self._expires_now(m)]:
-                await self._expire(message.id)
+                try:
+                    await self._expire(message.id)
+                except ClawdError as error:
+                    log.warning("%s does not expire yet: %s", message.id, error)
 
     def _expires(self, message: SessionMessage) -> None:
         left = (message.ttl_seconds or 0) - self._post.ages.of(message.id, message.timestamp)
