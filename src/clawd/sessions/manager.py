@@ -35,7 +35,7 @@ from clawd.sessions.opening import Opening, Supervision
 from clawd.sessions.orphans import hold_orphans
 from clawd.sessions.overlay import outdated, overlay_record, wanted_settings, with_overlay
 from clawd.sessions.pausing import Pausing
-from clawd.sessions.registry import Registry
+from clawd.sessions.registry import Registry, SessionRecord
 from clawd.sessions.services import Services
 from clawd.sessions.session import Session
 
@@ -205,20 +205,43 @@ class SessionManager:
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
                 raise
             self._comms.traces.created(lineage, wanted.id, record.time)
-            await asyncio.to_thread(finished, folder)
-            await asyncio.to_thread(self._open, settings, caller.session)
-            self._opening.start(self._sessions[wanted.id])
-            self._services.emit(
-                SessionCreated(
-                    session=wanted.id,
-                    trace=lineage.trace,
-                    name=settings.name,
-                    created_by=caller.session,
-                )
-            )
-            self._discovery.came(self._entry(settings))
-            await self._settle_toolkits()
+            try:
+                await self._bring_in(settings, record, folder)
+                await self._settle_toolkits()
+            except asyncio.CancelledError:
+                # It is registered, and there: that this caller does not know it changes nothing.
+                self._services.clock.later(0, self._settle_toolkits)
+                raise
             return self._entry(settings)
+
+    async def _bring_in(
+        self, settings: SessionSettings, record: SessionRecord, folder: Path
+    ) -> None:
+        """Open and start a session that is registered, also when the caller is cancelled."""
+
+        def open_() -> None:
+            finished(folder)
+            self._open(settings, record.created_by)
+
+        opening = asyncio.get_running_loop().run_in_executor(None, open_)
+        try:
+            await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            await asyncio.wait([opening])
+            raise
+        finally:
+            if opening.done() and opening.exception() is None:
+                self._opening.start(self._sessions[settings.id])
+                trace = record.lineage.trace if record.lineage else ""
+                self._services.emit(
+                    SessionCreated(
+                        session=settings.id,
+                        trace=trace,
+                        name=settings.name,
+                        created_by=record.created_by,
+                    )
+                )
+                self._discovery.came(self._entry(settings))
 
     # What only the operator can do.
 
