@@ -64,6 +64,39 @@ async def test_a_session_stops_also_when_that_cannot_be_stored(
     assert Aftermath(home).spoken["go"] == 1
 
 
+@pytest.mark.parametrize("start", ["line", "message", "task"])
+async def test_a_stop_that_a_stop_of_the_daemon_cuts_off_is_kept(
+    home: Path, model: ScriptedModel, shim: Faulty, start: str
+) -> None:
+    """R03: SIGTERM comes while the end of a stopped turn is written; it does not go on later."""
+    write_config(home, scripted(model.url, "a"))
+    faulty = shim(home)
+    async with RunningDaemon(home, environ=faulty.environ) as daemon:
+        model.script("a", [hang()])
+        if start == "line":
+            await daemon.prompt("a", "go")
+        elif start == "message":
+            await daemon.post("/api/messages", to="a", content="go")
+        else:
+            await daemon.post("/api/tasks", toSession="a", task="go")
+        await model.until(lambda: model.at_once["a"] == 1)
+        faulty.control["delay"] = 500_000
+        assert (await daemon.post("/api/sessions/a/cancel"))["cancelled"]
+        await model.until(lambda: model.at_once["a"] == 0)
+        assert await daemon.stop() == 0
+        faulty.control.rest()
+        await daemon.start()
+        await daemon.idle()
+        assert list(turns(home).values()) == ["cancelled"]
+        assert len(model.of("a")) == 1
+        if start == "message":
+            (kept,) = (await daemon.get("/api/messages", session="a"))["items"]
+            assert kept["read"]
+        if start == "task":
+            (task,) = (await daemon.get("/api/tasks"))["items"]
+            assert task["status"] == "cancelled"
+
+
 async def test_a_pause_stops_what_is_about_to_begin(
     home: Path, model: ScriptedModel, shim: Faulty
 ) -> None:

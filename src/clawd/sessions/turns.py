@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -93,7 +94,14 @@ class TurnRunner:
         """The turn was stopped for good; ``aside``: while it was not the one that runs."""
         run = self._run if self._run is not None and self._run.id == turn.id else None
         answers = [] if aside else self._answers
-        await self._ending.cancelled(turn, answers, by, run, aside=aside)
+        try:
+            await self._ending.cancelled(turn, answers, by, run, aside=aside)
+        except asyncio.CancelledError:
+            # Nobody says it again: what is left of it is done before the session stops.
+            with suppress(StorageError):
+                if turn.id in self._transcript.turns:
+                    await self._ending.cancelled(turn, answers, by, run, aside=aside)
+            raise
 
     async def suspended(self, turn: TurnRecord) -> None:
         """The session stops in good order: the turn goes on later, as if not started."""
