@@ -1,27 +1,79 @@
-"""The HTTP client that all endpoints share, and what each request to an endpoint has in common."""
+"""The HTTP connections that all endpoints share, and what each request to one has in common."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import functools
+from collections.abc import Mapping
+from typing import Protocol
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
+import aiohttp
 import httpx2
 import openai
+from aiohttp.http import HttpProcessingError
 
 from clawd.llm.endpoint import Endpoint
 
 OPENAI = "api.openai.com"
 
 _ACCOUNT = frozenset({"OpenAI-Organization", "OpenAI-Project"})
-_ERROR_LIMIT = 256 * 1024
+_CONNECTIONS = 1024
+_KEPT_SECONDS = 120
+"""An agent's tool may take a minute: the connection is still there for the next call."""
+_AT_ONCE = 65_536
+_HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def addressed(
-    endpoint: Endpoint, key: str, http_client: httpx2.AsyncClient, path: str
-) -> tuple[httpx2.URL, dict[str, str]]:
+class Lost(Exception):
+    """No connection, or one that was lost; its cause says how."""
+
+
+class Answer(Protocol):
+    """What an endpoint answered: read it to its end, and close it in any case."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers, by names in any case."""
+        ...
+
+    def at_hand(self) -> bytes:
+        """What has arrived of the body by now, at most 64 KiB; b"" when nothing has.
+
+        Raises ``Lost``.
+        """
+        ...
+
+    async def wait(self) -> bytes:
+        """What arrives next of the body, at most 64 KiB; b"" at its end. Raises ``Lost``."""
+        ...
+
+    def close(self) -> None:
+        """Free the connection; one whose answer was not read to its end is closed."""
+        ...
+
+
+class Wire(Protocol):
+    """Where requests go."""
+
+    async def post(self, address: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Send one request; ``Lost`` when no answer begins."""
+        ...
+
+    async def close(self) -> None:
+        """Close every connection; requests that still run fail."""
+        ...
+
+
+def addressed(endpoint: Endpoint, key: str, path: str) -> tuple[str, dict[str, str]]:
     """Where requests of one kind go, and the headers that the official client sends with them."""
-    client = openai.AsyncOpenAI(
-        base_url=endpoint.url, api_key=key or "none", http_client=http_client
-    )
+    nowhere = httpx2.AsyncClient(transport=httpx2.AsyncBaseTransport(), trust_env=False)
+    client = openai.AsyncOpenAI(base_url=endpoint.url, api_key=key or "none", http_client=nowhere)
     headers = {
         name: value
         for name, value in client.default_headers.items()
@@ -29,46 +81,81 @@ def addressed(
         # They come from the environment and are nobody else's business.
         and (endpoint.hostname == OPENAI or name not in _ACCOUNT)
     }
-    address = httpx2.URL(f"{client.base_url}{path}")
-    return address, headers | client.auth_headers if key else headers
+    return f"{client.base_url}{path}", headers | client.auth_headers if key else headers
 
 
-def online_client() -> httpx2.AsyncClient:
-    """A client with one pool of connections; never follows a redirect, for it carries a key."""
-    return openai.DefaultAioHttpClient(
-        # An agent's tool may take a minute: the connection is still there for the next call.
-        limits=httpx2.Limits(
-            max_connections=1024, max_keepalive_connections=128, keepalive_expiry=120
-        ),
-        follow_redirects=False,
-        # A model on this machine is never asked through a proxy.
-        mounts={f"all://{name}": None for name in ("localhost", "127.0.0.1", "[::1]")},
-        event_hooks={"response": [_bound_errors]},
-    )
+class Connections:
+    """One pool of connections; never follows a redirect, for a request carries a key."""
+
+    def __init__(self, connect_seconds: float) -> None:
+        """``connect_seconds`` bounds each try to connect; every other limit is the caller's.
+
+        Reads the certificates (BLOCKS).
+        """
+        self._trusted = httpx2.create_ssl_context()
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def post(self, address: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """See ``Wire``."""
+        if self._session is None:
+            self._session = self._opened()
+        try:
+            response = await self._session.post(
+                address,
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+                proxy=_proxy(address),
+            )
+        except (aiohttp.ClientError, OSError) as error:
+            raise Lost(str(error)) from error
+        return _Response(response)
+
+    async def close(self) -> None:
+        """See ``Wire``."""
+        if self._session is not None:
+            await self._session.close()
+
+    def _opened(self) -> aiohttp.ClientSession:
+        pool = aiohttp.TCPConnector(
+            limit=_CONNECTIONS, keepalive_timeout=_KEPT_SECONDS, ssl=self._trusted
+        )
+        # A cookie that one key was given would be sent with another.
+        cookies = aiohttp.DummyCookieJar()
+        return aiohttp.ClientSession(connector=pool, timeout=self._timeout, cookie_jar=cookies)
 
 
-def client_over(transport: httpx2.AsyncBaseTransport) -> httpx2.AsyncClient:
-    """A client whose every request goes to one transport."""
-    return httpx2.AsyncClient(transport=transport)
+class _Response:
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self._content = response.content
+        self.status = response.status
+        self.headers = response.headers
+
+    def at_hand(self) -> bytes:
+        try:
+            return self._content.read_nowait(_AT_ONCE)
+        except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
+            raise Lost(str(error)) from error
+
+    async def wait(self) -> bytes:
+        try:
+            return await self._content.read(_AT_ONCE)
+        except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
+            raise Lost(str(error)) from error
+
+    def close(self) -> None:
+        self._response.release()
 
 
-async def _bound_errors(response: httpx2.Response) -> None:
-    """The client reads the body of an error to its end: there must be one."""
-    if not response.is_success and isinstance(response.stream, httpx2.AsyncByteStream):
-        response.stream = _Bounded(response.stream)
-
-
-class _Bounded(httpx2.AsyncByteStream):
-    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
-        self._stream = stream
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        size = 0
-        async for data in self._stream:
-            yield data
-            size += len(data)
-            if size > _ERROR_LIMIT:
-                return
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
+@functools.lru_cache(maxsize=256)
+def _proxy(address: str) -> str | None:
+    """The proxy that the environment names for it; a model on this machine has none."""
+    parts = urlsplit(address)
+    host = parts.hostname or ""
+    if host in _HERE or proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return None
+    named = getproxies()
+    proxy = named.get(parts.scheme) or named.get("all")
+    return proxy if not proxy or "://" in proxy else f"http://{proxy}"

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-import ssl
 from collections.abc import Callable, Sequence
 
-import httpx2
 import msgspec
 
 from clawd.errors import ClawdError, ProviderError
 from clawd.llm import faults
-from clawd.llm.connections import addressed
+from clawd.llm.connections import Lost, Wire, addressed
 from clawd.llm.endpoint import Endpoint
 from clawd.llm.patience import Patience
 from clawd.llm.port import Vector
@@ -51,19 +49,18 @@ class OpenAIEmbeddings:
         self,
         endpoint: str,
         api_key: Secret | None,
-        http_client: httpx2.AsyncClient,
+        wire: Wire,
         *,
         hide: Callable[[str], str] = str,
         key_from: str = "apiKey of the provider template",
     ) -> None:
         self._endpoint = Endpoint(endpoint, hide, key_from)
-        self._http = http_client
+        self._wire = wire
         key = api_key.reveal() if api_key else ""
         if not (key.isascii() and key.isprintable()):
             key = ""
-        self._address, headers = addressed(self._endpoint, key, http_client, "embeddings")
-        self._headers = httpx2.Headers(headers | {"Accept-Encoding": "identity"})
-        self._extensions = {"timeout": httpx2.Timeout(None, connect=Patience().connect).as_dict()}
+        self._address, headers = addressed(self._endpoint, key, "embeddings")
+        self._headers = headers | {"Accept-Encoding": "identity"}
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def embed(
@@ -78,32 +75,26 @@ class OpenAIEmbeddings:
         return self._read(data, texts)
 
     async def _asked(self, model: str, texts: Sequence[str]) -> bytes:
-        body = {"model": model, "input": list(texts), "encoding_format": "float"}
-        request = httpx2.Request(
-            "POST",
-            self._address,
-            headers=self._headers,
-            content=msgspec.json.encode(body),
-            extensions=self._extensions,
-        )
+        asked = {"model": model, "input": list(texts), "encoding_format": "float"}
+        body = msgspec.json.encode(asked)
         patience = Patience()
         try:
-            response = await self._http.send(request, stream=True)
+            response = await self._wire.post(self._address, self._headers, body)
             try:
                 data = b""
-                async for part in response.aiter_bytes():
+                while part := await response.wait():
                     data += part
                     if len(data) > ANSWER_LIMIT:
                         raise self._garbage(f"it is longer than {ANSWER_LIMIT // 1024**2} MiB")
             finally:
-                await response.aclose()
-        except (httpx2.HTTPError, ssl.SSLError) as error:
+                response.close()
+        except Lost as error:
             raise faults.of_connection(error, self._endpoint, patience).error from None
-        if response.is_success:
+        if 200 <= response.status < 300:
             return data
         said = data.decode(errors="replace")
         raise faults.of_status(
-            response.status_code, response.headers, said, model, self._endpoint, patience
+            response.status, response.headers, said, model, self._endpoint, patience
         ).error
 
     def _read(self, data: bytes, texts: Sequence[str]) -> tuple[list[Vector], Usage]:

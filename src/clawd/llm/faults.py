@@ -140,8 +140,7 @@ def of_connection(error: BaseException, endpoint: Endpoint, patience: Patience) 
         why = "the connection was refused: nothing listens there"
         # A server on this machine that is not running will not be in half a second either.
         attempts = 1 if endpoint.loopback else attempts
-    elif any("Timeout" in name for name in names) and "ServerDisconnectedError" not in names:
-        # One that hangs up is reported as a timeout as well, with what it was as the cause.
+    elif any("Timeout" in name for name in names):
         why = "no connection in time"
     else:
         why = "the connection was lost before an answer"

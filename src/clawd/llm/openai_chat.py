@@ -1,9 +1,8 @@
-"""Chat completions through the official client, read by hand.
+"""Chat completions as the official client asks for them, sent and read by hand.
 
-The client brings the connections, and says once what every request to its endpoint has in common:
-address, key, headers. What it would do anew for each request, for each message in it and for each
-chunk of an answer costs more than everything else in a turn, so requests are sent over its
-connections as bytes and the stream is read here.
+The client says once what every request to its endpoint has in common: address, key, headers. What
+it would do anew for each request, for each message in it and for each chunk of an answer costs more
+than everything else in a turn, so requests are sent as bytes and the stream is read here.
 """
 
 from __future__ import annotations
@@ -11,22 +10,19 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
-
-import httpx2
 
 from clawd.errors import ProviderError
 from clawd.llm import faults
 from clawd.llm.assembly import Assembly
-from clawd.llm.connections import OPENAI, addressed
+from clawd.llm.connections import OPENAI, Answer, Lost, Wire, addressed
 from clawd.llm.endpoint import Endpoint
 from clawd.llm.faults import Fault
+from clawd.llm.limit import Limit
 from clawd.llm.patience import Patience, Slots
 from clawd.llm.port import ChatRequest, Item, Reply, Restarted, TextDelta
 from clawd.llm.prices import Prices, usage_of
-from clawd.llm.reading import Reading
 from clawd.llm.wire import EventLines, decode, encode
 from clawd.messages import Usage
 from clawd.secrets import Secret
@@ -36,7 +32,8 @@ ANSWER_LIMIT = 1024 * 1024
 STREAM_LIMIT = 64 * 1024 * 1024
 """The longest stream that is read, in bytes: some endpoints spend 300 on each token."""
 
-_ERROR_LIMIT = 64 * 1024
+_ERROR_LIMIT = 256 * 1024
+"""So much is read of an answer that is no stream, in bytes."""
 _AFTER_DONE = 1.0
 
 _log = logging.getLogger(__name__)
@@ -53,7 +50,7 @@ class OpenAIChat:
         self,
         endpoint: str,
         api_key: Secret | None,
-        http_client: httpx2.AsyncClient,
+        wire: Wire,
         *,
         max_concurrency: int = 8,
         timeout_seconds: float = 600,
@@ -71,13 +68,9 @@ class OpenAIChat:
         self._slots = Slots(max_concurrency)
         key = api_key.reveal() if api_key else ""
         self._key_is_valid = key.isascii() and key.isprintable()
-        self._http = http_client
-        self._address, headers = addressed(self._endpoint, key, http_client, "chat/completions")
-        headers |= {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
-        self._headers = httpx2.Headers(headers)
-        # Every other limit of time is ours: the client's know nothing of streams.
-        limits = httpx2.Timeout(None, connect=self._patience.connect)
-        self._extensions = {"timeout": limits.as_dict()}
+        self._wire = wire
+        self._address, headers = addressed(self._endpoint, key, "chat/completions")
+        self._headers = headers | {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
 
     async def stream(self, request: ChatRequest) -> AsyncIterator[Item]:
         """Text as it comes, and the reply last; tried again as `docs/models.md` says.
@@ -134,68 +127,56 @@ class OpenAIChat:
     async def _attempt(
         self, model: str, body: bytes, answer: Assembly, deadline: float
     ) -> AsyncGenerator[str, None]:
-        """One request: what each read brings of the text. Raises ``Fault``."""
+        """One request: what each read brings of the text. Raises ``Fault``.
+
+        An endpoint sends each token as an event, and each would be a delta, an event of clawd's and
+        a redraw of its own: what came together is taken together.
+        """
         clock = asyncio.get_running_loop().time
         first = min(clock() + self._patience.first_token, deadline)
         response = await self._post(model, body, first)
         self._slots.took()
+        limit, lines, size = Limit(), EventLines(), 0
         try:
             kind = response.headers.get("content-type", "").lower()
             if "html" in kind or "json" in kind:
                 async with asyncio.timeout_at(deadline):
                     raise await self._no_stream(kind, model, response)
-            async with aclosing(self._reads(response, answer, first, deadline)) as reads:
-                lines = EventLines()
-                async for data in reads:
-                    if text := self._take(model, answer, lines, data):
-                        yield text
+            while True:
+                data = response.at_hand()
+                if not data:
+                    # Read on after the last event: a body at its end frees the connection.
+                    idle = _AFTER_DONE if answer.done else self._patience.idle
+                    when = clock() + idle if answer.begun or answer.done else first
+                    with limit.until(min(when, deadline)):
+                        data = await response.wait()
+                if not data:
+                    break
+                size += len(data)
+                if size > STREAM_LIMIT:
+                    raise _too_long(self._endpoint, STREAM_LIMIT)
+                if text := self._take(model, answer, lines, data):
+                    yield text
         except TimeoutError:
-            raise self._silence(answer, clock() >= deadline) from None
-        except httpx2.HTTPError:
+            if not answer.done:
+                raise self._silence(answer, clock() >= deadline) from None
+        except Lost:
             # What follows the finish reason (the usage, the end mark) is not worth a retry.
             if answer.finish is None:
                 raise faults.cut(self._endpoint, len(answer.text), self._patience) from None
         finally:
-            await response.aclose()
+            limit.close()
+            response.close()
         if answer.finish is None:
             raise faults.cut(self._endpoint, len(answer.text), self._patience)
 
-    async def _reads(
-        self, response: httpx2.Response, answer: Assembly, first: float, deadline: float
-    ) -> AsyncGenerator[bytes, None]:
-        """What the network brings, each read within its limit of time."""
-        clock = asyncio.get_running_loop().time
-        size = 0
-        async with aclosing(Reading(_parts(response))) as reading:
-            while not reading.ended:
-                data = reading.at_hand()
-                if not data and not reading.ended:
-                    # Read on after the last event: a body at its end frees the connection.
-                    begun = self._patience.idle if answer.begun else first - clock()
-                    limit = clock() + (_AFTER_DONE if answer.done else begun)
-                    try:
-                        data = await reading.wait(min(limit, deadline))
-                    except TimeoutError:
-                        if answer.done:
-                            return
-                        raise
-                if not data:
-                    continue
-                size += len(data)
-                if size > STREAM_LIMIT:
-                    raise _too_long(self._endpoint, STREAM_LIMIT)
-                yield data
-
-    async def _post(self, model: str, body: bytes, limit: float) -> httpx2.Response:
-        request = httpx2.Request(
-            "POST", self._address, headers=self._headers, content=body, extensions=self._extensions
-        )
+    async def _post(self, model: str, body: bytes, limit: float) -> Answer:
         try:
             async with asyncio.timeout_at(limit):
-                response = await self._http.send(request, stream=True)
-                if response.is_success:
+                response = await self._wire.post(self._address, self._headers, body)
+                if 200 <= response.status < 300:
                     return response
-                await response.aread()
+                said = await _beginning(response)
         except TimeoutError:
             raise faults.silence(
                 self._endpoint,
@@ -203,25 +184,20 @@ class OpenAIChat:
                 "did not begin to answer",
                 self._patience.stall_attempts,
             ) from None
-        except (httpx2.HTTPError, ssl.SSLError) as error:
+        except Lost as error:
             raise faults.of_connection(error, self._endpoint, self._patience) from None
         raise faults.of_status(
-            response.status_code,
+            response.status,
             response.headers,
-            response.text,
+            said.decode(errors="replace"),
             model,
             self._endpoint,
             self._patience,
         )
 
-    async def _no_stream(self, kind: str, model: str, response: httpx2.Response) -> Fault:
+    async def _no_stream(self, kind: str, model: str, response: Answer) -> Fault:
         """What a web page or a single object instead of a stream tells by its first part."""
-        data = b""
-        async with aclosing(response.aiter_bytes()) as chunks:
-            async for part in chunks:
-                data += part
-                if len(data) > _ERROR_LIMIT:
-                    break
+        data = await _beginning(response)
         if "json" in kind and b'"error"' in data:
             return faults.of_body(data, model, self._endpoint, self._patience)
         return faults.garbage(self._endpoint, f"it sent {kind} instead of a stream", data)
@@ -281,14 +257,15 @@ def _too_long(endpoint: Endpoint, limit: int) -> Fault:
     return faults.garbage(endpoint, f"it is longer than {limit // 1024**2} MiB")
 
 
-def _parts(response: httpx2.Response) -> AsyncGenerator[bytes, None]:
-    """The body as it comes: past the layers that count and cut it, which cost every token."""
-    if "content-encoding" not in response.headers:
-        stream = response.stream
-        parts = stream.__aiter__() if isinstance(stream, httpx2.AsyncByteStream) else None
-        if isinstance(parts, AsyncGenerator):
-            return parts
-    return response.aiter_bytes()
+async def _beginning(response: Answer) -> bytes:
+    """The body as far as it may tell what went wrong; the connection is free afterwards."""
+    data = b""
+    try:
+        while len(data) < _ERROR_LIMIT and (part := await response.wait()):
+            data += part
+    finally:
+        response.close()
+    return data
 
 
 class _Spoken:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from clawd.llm.connections import client_over, online_client
+from clawd.llm.connections import Connections
 from clawd.llm.embeddings import OpenAIEmbeddings
-from clawd.llm.offline.transport import OFFLINE_ENDPOINT, OFFLINE_URL, OfflineTransport
+from clawd.llm.offline.wire import OFFLINE_ENDPOINT, OFFLINE_URL, OfflineWire
 from clawd.llm.openai_chat import OpenAIChat
 from clawd.llm.patience import Patience
 from clawd.llm.port import ChatModel
@@ -20,8 +20,8 @@ class ModelPool:
         self._redactor = redactor or Redactor()
         self._models: dict[object, OpenAIChat] = {}
         self._embeddings: dict[object, OpenAIEmbeddings] = {}
-        self._online = online_client()
-        self._offline = client_over(OfflineTransport())
+        self._online = Connections(self.patience.connect)
+        self._offline = OfflineWire()
 
     def model(
         self,
@@ -80,5 +80,4 @@ class ModelPool:
         """Close every connection; calls that still run fail."""
         self._models.clear()
         self._embeddings.clear()
-        await self._online.aclose()
-        await self._offline.aclose()
+        await self._online.close()

@@ -1,6 +1,6 @@
-"""The offline model's wire: an HTTP transport that answers by rules instead of a network.
+"""The offline model's wire: it answers by rules instead of a network.
 
-The real client, its streaming and all that stands behind it run unchanged in front of this.
+What asks, reads the stream and stands behind it runs unchanged in front of this.
 """
 
 from __future__ import annotations
@@ -8,12 +8,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import httpx2
-
 from clawd.ids import new_id
+from clawd.llm.connections import Answer
 from clawd.llm.offline.rules import Decision, decide
 from clawd.llm.tokens import estimate
 
@@ -26,45 +25,45 @@ MODEL = "offline"
 _WORDS = re.compile(r"\S+\s*|\s+")
 
 
-class OfflineTransport(httpx2.AsyncBaseTransport):
-    """Serves ``/models`` and ``/chat/completions`` from inside the process."""
+class OfflineWire:
+    """Answers chat completions from inside the process; see ``Wire``."""
 
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Answer one request; anything but a chat gets the list of models."""
-        if not request.url.path.endswith("/chat/completions"):
-            listed = {
-                "object": "list",
-                "data": [{"id": MODEL, "object": "model", "owned_by": "clawd"}],
-            }
-            return httpx2.Response(200, json=listed)
-        content = await request.aread()
+    async def post(self, address: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Answer one request."""
         try:
-            body = json.loads(content)
+            asked = json.loads(body)
             tools = {
                 tool["function"]["name"]: tool["function"].get("parameters", {})
-                for tool in body.get("tools", ())
+                for tool in asked.get("tools", ())
             }
-            decision = decide(body["messages"], tools)
+            decision = decide(asked["messages"], tools)
         except (ValueError, KeyError, TypeError, AttributeError):
             error = {"message": "not a chat completion request", "type": "invalid_request_error"}
-            return httpx2.Response(400, json={"error": error})
-        usage = _usage(content, decision)
-        if not body.get("stream"):
-            return httpx2.Response(200, json=_whole(decision, usage))
-        head = {"Content-Type": "text/event-stream"}
-        return httpx2.Response(200, headers=head, stream=_Stream(_chunks(decision, usage)))
+            return _Answer(400, "application/json", [json.dumps({"error": error}).encode()])
+        chunks = _chunks(decision, _usage(body, decision))
+        events = [b"data: %b\n\n" % json.dumps(c, ensure_ascii=False).encode() for c in chunks]
+        return _Answer(200, "text/event-stream", [*events, b"data: [DONE]\n\n"])
+
+    async def close(self) -> None:
+        """There is nothing to close."""
 
 
-class _Stream(httpx2.AsyncByteStream):
-    def __init__(self, chunks: list[Mapping[str, Any]]) -> None:
-        self._chunks = chunks
+class _Answer:
+    def __init__(self, status: int, kind: str, parts: list[bytes]) -> None:
+        self.status = status
+        self.headers = {"content-type": kind}
+        self._parts = iter(parts)
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for chunk in self._chunks:
-            yield b"data: " + json.dumps(chunk, ensure_ascii=False).encode() + b"\n\n"
-            # Others have their turn between two words, as with a network.
-            await asyncio.sleep(0)
-        yield b"data: [DONE]\n\n"
+    def at_hand(self) -> bytes:
+        return b""
+
+    async def wait(self) -> bytes:
+        # Others have their turn between two words, as with a network.
+        await asyncio.sleep(0)
+        return next(self._parts, b"")
+
+    def close(self) -> None:
+        self._parts = iter(())
 
 
 def _message(decision: Decision) -> dict[str, Any]:
@@ -84,11 +83,6 @@ def _chunks(decision: Decision, usage: Mapping[str, int]) -> list[Mapping[str, A
     chunks = [_chunk([{"index": 0, "delta": delta, "finish_reason": None}]) for delta in deltas]
     chunks.append(_chunk([{"index": 0, "delta": {}, "finish_reason": _finish(decision)}]))
     return [*chunks, _chunk([]) | {"usage": usage}]
-
-
-def _whole(decision: Decision, usage: Mapping[str, int]) -> dict[str, Any]:
-    choice = {"index": 0, "message": _message(decision), "finish_reason": _finish(decision)}
-    return _chunk([choice]) | {"object": "chat.completion", "usage": usage}
 
 
 def _chunk(choices: list[Any]) -> dict[str, Any]:
