@@ -62,7 +62,7 @@ class House:
     def __init__(self, daemon: Daemon) -> None:
         self.daemon = daemon
         self._ended: dict[str, asyncio.Future[str]] = {}
-        daemon.stream.observe(self._see)
+        daemon.stream.observe(self._see, RunFinished, RunFailed)
 
     async def turn(self, session: str, text: str) -> str:
         """Prompt a session and wait for its final text."""

@@ -92,21 +92,29 @@ class EventStream:
         self._keep_bytes = keep_bytes
         self._bytes = 0
         self._viewers: set[Viewer] = set()
-        self._observers: list[Observer] = []
+        self._observers: list[tuple[Observer, tuple[type[Event], ...]]] = []
+        self._of_kind: dict[type[Event], list[Observer]] = {}
+        """Who sees events of a kind: most are pieces of text, which hardly anybody looks at."""
         self._closed = False
         self.epoch = new_id("run").removeprefix("run-")
         self.seq = 0
 
-    def observe(self, observer: Observer) -> None:
-        """Let ``observer`` see every event from now on, before any viewer."""
-        self._observers.append(observer)
+    def observe(self, observer: Observer, *kinds: type[Event]) -> None:
+        """Let ``observer`` see every event from now on, or each of ``kinds``, before any viewer."""
+        self._observers.append((observer, kinds))
+        self._of_kind.clear()
 
     def publish(self, event: Event) -> int:
         """Give the event its number and hand it on; never waits for anyone."""
         self.seq += 1
         published = Published(self.seq, event, self._clean)
         self._remember(published)
-        for observer in self._observers:
+        observers = self._of_kind.get(type(event))
+        if observers is None:
+            observers = self._of_kind[type(event)] = [
+                each for each, kinds in self._observers if not kinds or isinstance(event, kinds)
+            ]
+        for observer in observers:
             observer(published)
         for viewer in self._viewers:
             viewer.offer(published)

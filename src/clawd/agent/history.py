@@ -46,6 +46,10 @@ def mended(messages: Sequence[ChatMessage], waiting: Collection[str] = ()) -> li
     valid: list[ChatMessage] = []
     open_calls: dict[str, ToolCall] = {}
     for message in messages:
+        # Every request goes through here, with all that was ever said.
+        if not open_calls and not message.tool_calls and message.role != "tool":
+            valid.append(message)
+            continue
         if message.role == "tool":
             if message.tool_call_id in open_calls:
                 del open_calls[message.tool_call_id]

@@ -29,7 +29,7 @@ from clawd.daemon.reload import LAST_GOOD, Configuration, Reloader
 from clawd.daemon.resources import resources
 from clawd.daemon.supervisor import Supervisor
 from clawd.daemon.watchdog import Watchdog
-from clawd.events import Notice
+from clawd.events import Notice, SessionCreated, SessionRemoved
 from clawd.gateway.app import create_app
 from clawd.gateway.house import Part
 from clawd.gateway.serve import LocalServer
@@ -91,7 +91,7 @@ class Daemon:
             self._private,
             configuration.holds,
         )
-        self.stream.observe(self.notices)
+        self.stream.observe(self.notices, Notice)
         self.bus = MemoryBus()
         emit = self.stream.publish
         sealing = Sealing(configuration.keyring, self._private, configuration.take_keys)
@@ -149,7 +149,7 @@ class Daemon:
         self._limits_of: WeakKeyDictionary[Session, tuple[Limits, SessionSettings, Limits]]
         self._limits_of = WeakKeyDictionary()
         self.reloader = Reloader(configuration, self.sessions, emit)
-        self.stream.observe(self.reloader.see)
+        self.stream.observe(self.reloader.see, SessionCreated, SessionRemoved)
         self.logbook = Logbook(
             self.state,
             lambda: configuration.config.log,

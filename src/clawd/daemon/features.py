@@ -15,6 +15,7 @@ from clawd.agent.tool import Tool
 from clawd.agent.workbench import Toolkit, Workbench
 from clawd.comms.caller import operator
 from clawd.daemon.heartbeats import OperatorInbox
+from clawd.events import ToolCallError
 from clawd.ledger.account import Account
 from clawd.net.on_demand import OnDemand
 from clawd.sessions.scheduling import ScheduledTurns
@@ -76,9 +77,9 @@ def features(daemon: Daemon, home: Path) -> Features:
         daemon.supervisor.later,
         daemon.sealing,
     )
-    daemon.stream.observe(schedules.see)
+    daemon.stream.observe(schedules.see, *schedules.sees)
     curiosity = Curiosity(emit, daemon.supervisor.later, schedules)
-    daemon.stream.observe(curiosity.failures)
+    daemon.stream.observe(curiosity.failures, ToolCallError)
     return Features(
         toolkits=(
             Files(),

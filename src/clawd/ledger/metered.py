@@ -14,7 +14,7 @@ import msgspec
 from clawd.errors import TimedOut
 from clawd.ledger.account import Account
 from clawd.ledger.ledger import Hold, Ledger, Source, tokens_sent
-from clawd.llm.port import ChatModel, ChatRequest, Item, Reply, Restarted
+from clawd.llm.port import ChatModel, ChatRequest, Item, Reply, TextDelta
 from clawd.llm.prices import Price
 from clawd.llm.tokens import estimate
 from clawd.messages import Usage
@@ -57,15 +57,15 @@ class Metered:
             stream = cast("AsyncGenerator[Item]", self._model.stream(request))
             async with aclosing(stream) as items:
                 async for item in items:
-                    if isinstance(item, Reply):
+                    if isinstance(item, TextDelta):
+                        said.append(item.text)
+                    elif isinstance(item, Reply):
                         settled = True
                         item = _with(item, broken)
                         self._ledger.settle(hold, item.usage)
-                    elif isinstance(item, Restarted):
+                    else:
                         # The attempt that said it has told of itself.
                         said.clear()
-                    else:
-                        said.append(item.text)
                     yield item
         except BaseException as error:
             if not settled:

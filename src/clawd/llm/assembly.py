@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 
 import msgspec
 
@@ -96,18 +96,19 @@ class Assembly:
             slot.arguments.append(part.function.arguments)
             self.size += len(part.function.arguments)
 
-    def calls(self, used: Iterable[str]) -> tuple[ToolCall, ...]:
-        """The calls, each with an id that neither another nor ``used`` has.
+    def calls(self, used: Callable[[str], bool]) -> tuple[ToolCall, ...]:
+        """The calls, each with an id that no other has, and that was not ``used`` before.
 
         A call without a name is left out; arguments stay as the model wrote them, and none at
         all are an empty object.
         """
-        seen = set(used)
+        seen: set[str] = set()
         calls: list[ToolCall] = []
         for slot in self._slots:
             if not slot.name:
                 continue
-            call_id = slot.id if slot.id and slot.id not in seen else new_id("call")
+            fresh = slot.id and slot.id not in seen and not used(slot.id)
+            call_id = slot.id if fresh else new_id("call")
             seen.add(call_id)
             calls.append(ToolCall(call_id, Function(slot.name, "".join(slot.arguments) or "{}")))
         return tuple(calls)

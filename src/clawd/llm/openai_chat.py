@@ -12,6 +12,7 @@ import itertools
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
+from functools import partial
 
 from clawd.errors import ProviderError
 from clawd.llm import faults
@@ -23,7 +24,7 @@ from clawd.llm.limit import Limit
 from clawd.llm.patience import Patience, Slots
 from clawd.llm.port import ChatRequest, Item, Reply, Restarted, TextDelta
 from clawd.llm.prices import Prices, usage_of
-from clawd.llm.wire import EventLines, decode, encode
+from clawd.llm.wire import EventLines, calls_already, decode, encode
 from clawd.messages import Usage
 from clawd.secrets import Secret
 
@@ -242,7 +243,7 @@ class OpenAIChat:
 
     def _reply(self, request: ChatRequest, body: bytes, answer: Assembly) -> Reply:
         text = answer.text
-        calls = answer.calls(call.id for message in request.messages for call in message.tool_calls)
+        calls = answer.calls(partial(calls_already, body))
         if answer.nameless:
             _log.warning(
                 "%s: dropped %d tool calls without a name", request.session, answer.nameless

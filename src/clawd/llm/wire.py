@@ -103,6 +103,11 @@ def encode(request: ChatRequest, *, completion_limit: bool) -> bytes:
         raise Invalid("invalid_text", "the conversation holds text that is not Unicode") from None
 
 
+def calls_already(body: bytes, call_id: str) -> bool:
+    """Whether a tool call of an encoded request may have this id; one search of the bytes."""
+    return b'"id":' + _encoder.encode(call_id) in body
+
+
 def decode(event: bytes) -> Chunk:
     """The chunk in an event's data; ``ValueError`` when it is none."""
     try:

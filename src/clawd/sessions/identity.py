@@ -54,9 +54,10 @@ class Identity:
 def signature(workspace: Path) -> Signature:
     """What tells whether any identity file has changed: time, size and inode of each."""
     seen: list[tuple[int, int, int] | None] = []
+    folder = str(workspace)
     for name in FILES:
         try:
-            status = os.stat(workspace / name)
+            status = os.stat(f"{folder}/{name}")
         except OSError:
             seen.append(None)
         else:

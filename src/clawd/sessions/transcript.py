@@ -191,12 +191,11 @@ class Transcript:
 
     def view(self, running: str = "") -> list[ChatMessage]:
         """What a request holds behind the system prompt; ``running`` is the turn that goes on."""
-        records = [r for r in self.live() if not (r.partial and r.turn == running)]
-        messages = [record.message for record in records]
+        messages = [r.message for r in self.live() if not r.partial or r.turn != running]
         opening = [] if self._summary is None else [user(_opening(self._summary))]
         still = {turn.id for turn in self.turns.values() if turn.status == "parked"}
         waiting = {
-            call.id for r in records if r.turn in still for call in r.message.tool_calls
+            call.id for r in self.live() if r.turn in still for call in r.message.tool_calls
         } if still else ()  # fmt: skip
         return opening + mended(messages, waiting)
 

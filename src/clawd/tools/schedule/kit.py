@@ -102,6 +102,8 @@ class Schedules(Toolkit):
                 if (book := self._books.get(session)) is not None:
                     group.create_task(self._serve(book, ids))
 
+    sees = (RunFinished, RunFailed, PromptQueued, SessionMessageChanged)
+
     def see(self, published: Published) -> None:
         """Follow the stream: a run that ended is settled, and read mail wakes a heartbeat."""
         event = published.event

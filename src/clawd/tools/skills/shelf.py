@@ -35,7 +35,7 @@ class Shelves:
 
     def stands(self, place: Path) -> bool:
         """Whether there is anything to look at: one question to the system, asked in each turn."""
-        return os.path.lexists(place / FOLDER)
+        return os.path.lexists(f"{place}/{FOLDER}")
 
     def look(self, place: Path, where: Where) -> Shelf:
         """What is in ``place/skills`` now; files that are as they were are not read again."""
