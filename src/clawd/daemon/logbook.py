@@ -110,9 +110,10 @@ class Logbook:
         while self._lines:
             workspace, line = self._lines.popleft()
             lines.setdefault(workspace, []).append(line)
-        for workspace, listed in lines.items():
+        # Open files first: in any other order each would be closed just before its turn came.
+        for workspace in sorted(lines, key=lambda each: each not in self._files):
             try:
-                for piece in _pieces(listed, self._settings().max_bytes):
+                for piece in _pieces(lines[workspace], self._settings().max_bytes):
                     self._write(workspace, piece)
             except OSError:
                 # A log that cannot be written must never stop what it tells of.
