@@ -112,7 +112,7 @@ def made_at(identifier: str) -> str:
 
 def now() -> str:
     """The present time: UTC, ISO 8601, with milliseconds, as in ``2026-11-20T23:46:26.123Z``."""
-    return _moment(time.time_ns() // 1_000_000)
+    return moment(time.time_ns() // 1_000_000)
 
 
 def timestamp(seconds: float) -> str:
@@ -121,7 +121,8 @@ def timestamp(seconds: float) -> str:
 
 
 @functools.lru_cache(maxsize=8)
-def _moment(millisecond: int) -> str:
+def moment(millisecond: int) -> str:
+    """A Unix time in milliseconds, as ``now`` writes it."""
     second, rest = divmod(millisecond, 1000)
     return f"{_second(second)}.{rest:03}Z"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Protocol
@@ -10,7 +11,7 @@ from typing import Protocol
 import msgspec
 
 from clawd.events import Event, Missed, TextMessageContent
-from clawd.ids import new_id, now
+from clawd.ids import moment, new_id
 from clawd.secrets import SHORTEST
 
 _encoder = msgspec.json.Encoder()
@@ -28,15 +29,20 @@ def _as_it_is(data: bytes) -> bytes:
 class Published:
     """An event in its place: ``seq`` counts from 1 since the daemon started."""
 
-    __slots__ = ("_clean", "_encoded", "event", "seq", "size", "time")
+    __slots__ = ("_at", "_clean", "_encoded", "event", "seq", "size")
 
     def __init__(self, seq: int, event: Event, clean: Clean = _as_it_is) -> None:
         self.seq = seq
         self.size = 0
-        self.time = now()
+        self._at = time.time_ns()
         self.event = event
         self._encoded = b""
         self._clean = clean
+
+    @property
+    def time(self) -> str:
+        """When it was published; hardly anybody asks that of a piece of text."""
+        return moment(self._at // 1_000_000)
 
     def encoded(self) -> bytes:
         """The event as one JSON object with its ``seq`` and ``time``; encoded once for all."""
@@ -51,9 +57,10 @@ class Published:
 
     def weigh(self) -> int:
         """About how many bytes it takes, remembered as ``size``."""
-        if not self._encoded and isinstance(self.event, TextMessageContent):
+        event = self.event
+        if type(event) is TextMessageContent:
             # Pieces of text are too many to be encoded for this, and are in no log.
-            self.size = _AROUND + len(self.event.content)
+            self.size = _AROUND + len(event.content)
         else:
             self.size = len(self.encoded())
         return self.size

@@ -8,7 +8,7 @@ from typing import Self
 
 
 class Limit:
-    """Bounds the waits of a stream, each of which has a limit of its own.
+    """Bounds the waits of a stream by one task, each of which has a limit of its own.
 
     ::
 
@@ -23,7 +23,8 @@ class Limit:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._task: asyncio.Task[object] | None = None
+        self._task = asyncio.current_task()
+        self._waiting = False
         self._when = 0.0
         self._cancelled_before = 0
         self._over = False
@@ -40,10 +41,10 @@ class Limit:
             self._timer = None
 
     def __enter__(self) -> None:
-        task = asyncio.current_task()
-        if task is None:
+        if self._task is None:
             raise RuntimeError("only a task can wait within a limit")
-        self._task, self._cancelled_before, self._over = task, task.cancelling(), False
+        self._waiting, self._over = True, False
+        self._cancelled_before = self._task.cancelling()
         if self._timer is None or self._timer.when() > self._when:
             self._set()
 
@@ -53,12 +54,12 @@ class Limit:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        task, self._task = self._task, None
+        self._waiting = False
         if (
             self._over
-            and task is not None
+            and self._task is not None
             # Else somebody else wants the task to end, too.
-            and task.uncancel() <= self._cancelled_before
+            and self._task.uncancel() <= self._cancelled_before
             and kind is asyncio.CancelledError
         ):
             raise TimeoutError from error
@@ -69,7 +70,7 @@ class Limit:
 
     def _look(self) -> None:
         self._timer = None
-        if self._task is None:
+        if self._task is None or not self._waiting:
             return
         if self._loop.time() < self._when:
             self._set()

@@ -79,6 +79,8 @@ class Chunk(msgspec.Struct, frozen=True, gc=False):
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Chunk)
+_OTHERS = (b":", b"event:", b"id:", b"retry:")
+"""How the lines of an event begin that are passed over."""
 
 
 def encode(request: ChatRequest, *, completion_limit: bool) -> bytes:
@@ -130,15 +132,21 @@ class EventLines:
 
     def feed(self, data: bytes) -> list[bytes]:
         """The data of the events that are now whole; ``ValueError`` for what is no event."""
-        self._parts.append(data)
         if b"\n" not in data:
+            self._parts.append(data)
             return []
-        *lines, rest = b"".join(self._parts).split(b"\n")
-        self._parts = [rest]
+        if self._parts:
+            data = b"".join([*self._parts, data])
+            self._parts = []
+        *lines, rest = data.split(b"\n")
+        if rest:
+            self._parts.append(rest)
         found: list[bytes] = []
         for line in lines:
             if line.startswith(b"data:"):
                 found.append(line[5:].strip())
-            elif line.strip() and not line.startswith((b":", b"event:", b"id:", b"retry:")):
+            elif (
+                line and line.strip() and not line.startswith((b":", b"event:", b"id:", b"retry:"))
+            ):
                 raise ValueError("not a server-sent event")
         return found
