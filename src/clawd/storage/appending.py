@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 from collections import OrderedDict
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from clawd.errors import StorageError
 from clawd.storage.failures import storage_error
@@ -51,8 +51,7 @@ class _OpenFile:
             raise OSError(errno.EIO, "the file could not be cut back")
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(NamedTuple):
     """Lines that are in a file, of that size now, but not yet on disk."""
 
     path: str

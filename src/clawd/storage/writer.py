@@ -211,11 +211,9 @@ class Writer:
 
     def _take(self) -> list[_Append | _Call]:
         batch: list[_Append | _Call] = []
-        try:
-            while True:
-                batch.append(self._pending.popleft())
-        except IndexError:
-            return batch
+        while self._pending:
+            batch.append(self._pending.popleft())
+        return batch
 
     def _do_batch(self, batch: list[_Append | _Call]) -> Settled:
         settled: Settled = []
@@ -248,9 +246,11 @@ class Writer:
                     _refuse(group, storage_error(group[0].path, refused.failure), settled)
             except Exception as error:  # noqa: BLE001 - the thread outlives any one file's trouble
                 _refuse(group, error, settled)
-        hurried = [(group, file) for group, file in written if any(item.sync for item in group)]
+        hurried: list[tuple[list[_Append], Written]] = []
         for group, file in written:
-            if not any(item.sync for item in group):
+            if any(item.sync for item in group):
+                hurried.append((group, file))
+            else:
                 self._files.leave(file)
                 settled += [(item.done, None, None) for item in group]
         for (group, file), failed in zip(hurried, self._sync([f for _, f in hurried]), strict=True):
