@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from clawd.daemon.allocation import give_back
 from clawd.daemon.hardening import keep_private
 from clawd.errors import ClawdError
 from clawd.storage.files import HomeLock, make_private_folder
@@ -16,13 +17,14 @@ def main(home: Path, log_to_stderr: bool) -> int:
     """Run a daemon on this home until it is told to stop; the exit code."""
     began = time.perf_counter()
     keep_private()
+    give_back()
     logging.basicConfig(
         level=logging.INFO if log_to_stderr else logging.ERROR,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         handlers=[logging.StreamHandler(sys.stderr)] if log_to_stderr else [logging.NullHandler()],
     )
     logging.getLogger().setLevel(logging.INFO)
-    for talkative in ("client", "httpx2", "mcp", "uvicorn", "watchfiles"):
+    for talkative in ("aiohttp", "client", "httpx2", "mcp", "uvicorn", "watchfiles"):
         logging.getLogger(talkative).setLevel(logging.WARNING)
     home = home.resolve()
     try:
