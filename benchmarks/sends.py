@@ -23,7 +23,7 @@ from house import House, make_home, running
 from log import LINE, BareGroupCommit, sync_floor
 from report import ABSENT, peers, percentile, point, processors, ratio, size, table
 
-from clawd.agent.tool import bind
+from clawd.agent.tool import Tool, bind
 from clawd.bus.memory import MemoryBus
 from clawd.bus.port import Envelope
 from clawd.comms.caller import Caller
@@ -36,13 +36,19 @@ Write = Callable[[int], Awaitable[object]]
 
 
 def sender(house: House, boxes: int = SENDERS) -> Write:
-    """One send by the session of this number to one of so many, as the first of a new trace."""
+    """One send by the session of this number to one of so many.
+
+    All sends of a session are those of one turn, to which its tools are bound once.
+    """
+    tools: dict[int, Tool] = {}
 
     async def send(number: int) -> None:
-        name, to = f"s-{number}", f"s-{SENDERS + number % boxes}"
-        caller = Caller(name, begin(), "turn-1")
-        tool = bind(MessageTools(house.daemon.comms, caller))["send_message_to_session"]
-        answer = await tool.call({"target_session": to, "message": "c" * 200})
+        if number not in tools:
+            caller = Caller(f"s-{number}", begin(), f"turn-{number}")
+            bound = bind(MessageTools(house.daemon.comms, caller))
+            tools[number] = bound["send_message_to_session"]
+        to = f"s-{SENDERS + number % boxes}"
+        answer = await tools[number].call({"target_session": to, "message": "c" * 200})
         assert answer.facts is not None
         assert answer.facts["state"] == "stored"
 
