@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
 
+from clawd.errors import ClawdError, ProviderBusy
 from clawd.llm.patience import Patience
 from clawd.llm.pool import ModelPool
 from clawd.llm.port import ChatRequest, Reply
+from clawd.llm.proxies import proxy_of
 from clawd.messages import user
 from clawd.secrets import Secret
 
@@ -24,12 +26,24 @@ HEAD = (
 )
 
 
+@pytest.fixture(autouse=True)
+def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Of the environment that the tests run in, and of the test before."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    proxy_of.cache_clear()
+    yield
+    proxy_of.cache_clear()
+
+
 @dataclass
 class Listener:
     """An HTTP server that keeps what it is sent, and answers every request alike."""
 
     port: int = 0
     requests: list[bytes] = field(default_factory=list)
+    head: bytes = HEAD
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer requests until the client goes."""
@@ -39,7 +53,7 @@ class Listener:
                 size = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
                 await reader.readexactly(int(size))
                 self.requests.append(head)
-                writer.write(HEAD + ANSWER)
+                writer.write(self.head + ANSWER)
         except asyncio.IncompleteReadError:
             writer.close()
 
@@ -54,9 +68,9 @@ async def listening() -> AsyncIterator[Listener]:
         yield listener
 
 
-async def ask(pool: ModelPool, url: str, key: str) -> str:
+async def ask(pool: ModelPool, url: str, key: str = "sk-1", said: str = "hi") -> str:
     """The answer of a model with this key."""
-    stream = pool.model(url, Secret(key)).stream(ChatRequest("m", (user("hi"),)))
+    stream = pool.model(url, Secret(key)).stream(ChatRequest("m", (user(said),)))
     (reply,) = [item async for item in stream if isinstance(item, Reply)]
     return reply.text
 
@@ -99,3 +113,111 @@ async def test_a_model_on_this_machine_is_asked_without_the_proxy(
         assert await ask(pool, f"http://127.0.0.1:{endpoint.port}/v1", "sk-1") == "hi"
         await pool.close()
     assert not proxy.requests
+
+
+@pytest.mark.parametrize(
+    ("spared", "address"),
+    [
+        ("models.corp", "https://models.corp/v1"),
+        ("corp", "https://models.corp/v1"),
+        (".corp", "https://models.corp/v1"),
+        ("*.corp", "https://models.corp/v1"),
+        ("other, models.corp:8443", "https://models.corp:8443/v1"),
+        ("models.corp:443", "https://models.corp/v1"),
+        ("https://models.corp", "https://models.corp/v1"),
+        ("10.0.0.0/8", "http://10.1.2.3:9/v1"),
+        ("10.1.2.3", "http://10.1.2.3/v1"),
+        ("fd00::1", "http://[fd00::1]:9/v1"),
+        ("fd00::/8", "http://[fd00::1]/v1"),
+        ("*", "https://anywhere.test/v1"),
+        ("", "http://127.0.0.2:8080/v1"),
+        ("", "http://[::1]:8080/v1"),
+        ("", "http://ollama.localhost/v1"),
+    ],
+)
+def test_what_is_asked_without_a_proxy(
+    monkeypatch: pytest.MonkeyPatch, spared: str, address: str
+) -> None:
+    """``NO_PROXY`` means what it means to others: a key must not go where it was told not to."""
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.test:3128")
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.test:3128")
+    monkeypatch.setenv("NO_PROXY", spared)
+    assert proxy_of(address) is None
+
+
+@pytest.mark.parametrize(
+    ("spared", "address"),
+    [
+        ("models.corp", "https://othermodels.corp/v1"),
+        ("models.corp:8443", "https://models.corp/v1"),
+        ("http://models.corp", "https://models.corp/v1"),
+        ("10.0.0.0/8", "http://11.1.2.3/v1"),
+        ("nonsense:port, [", "https://models.corp/v1"),
+        ("", "https://models.corp/v1"),
+    ],
+)
+def test_what_is_asked_through_the_proxy(
+    monkeypatch: pytest.MonkeyPatch, spared: str, address: str
+) -> None:
+    """Everything else goes by the way that the operator named."""
+    monkeypatch.setenv("ALL_PROXY", "proxy.test:3128")
+    monkeypatch.setenv("NO_PROXY", spared)
+    assert proxy_of(address) == "http://proxy.test:3128"
+
+
+@pytest.mark.parametrize(
+    ("proxy", "told"),
+    [
+        ("http://127.0.0.1:9", "the proxy that the environment names for it failed"),
+        ("socks5://127.0.0.1:9", "socks5 proxies are not supported"),
+    ],
+)
+async def test_a_proxy_that_fails_is_named(
+    monkeypatch: pytest.MonkeyPatch, proxy: str, told: str
+) -> None:
+    """It is not the endpoint that is out of order, and the error says where to mend it."""
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    pool = ModelPool(Patience(attempts=1, connect=5))
+    with pytest.raises(ProviderBusy, match=told) as caught:
+        await ask(pool, "https://models.test/v1")
+    assert "NO_PROXY" in caught.value.hint
+    await pool.close()
+
+
+async def test_a_proxy_that_wants_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it answers is not said of the model."""
+    async with listening() as proxy:
+        proxy.head = b"HTTP/1.1 407 Who are you?\r\nContent-Length: %d\r\n\r\n" % len(ANSWER)
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
+        pool = ModelPool(Patience(attempts=1, connect=5))
+        with pytest.raises(ClawdError, match="wants a name and a password"):
+            await ask(pool, "http://models.test/v1")
+        await pool.close()
+
+
+@pytest.mark.parametrize("host", ["a..test", "x" * 70 + ".test"])
+async def test_a_name_that_no_host_can_have(host: str) -> None:
+    """An address that cannot be one is an endpoint out of reach, not a crash."""
+    pool = ModelPool(Patience(attempts=1, connect=5))
+    with pytest.raises(ProviderBusy, match="is out of reach"):
+        await ask(pool, f"https://{host}/v1")
+    await pool.close()
+
+
+async def test_what_is_no_http() -> None:
+    """A server of another kind is said to be one."""
+    async with listening() as endpoint:
+        endpoint.head = b"220 mail.test ready\r\n\r\n"
+        pool = ModelPool(Patience(attempts=1, connect=5))
+        with pytest.raises(ProviderBusy, match="no HTTP that can be read"):
+            await ask(pool, f"http://127.0.0.1:{endpoint.port}/v1")
+        await pool.close()
+
+
+async def test_a_long_conversation_is_sent_in_parts() -> None:
+    """A request of some MiB arrives whole, and nobody is warned of it."""
+    async with listening() as endpoint:
+        pool = ModelPool(Patience(connect=5))
+        url = f"http://127.0.0.1:{endpoint.port}/v1"
+        assert await ask(pool, url, said="x" * 3_000_000) == "hi"
+        await pool.close()

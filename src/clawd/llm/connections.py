@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
+import io
 from collections.abc import Mapping
 from typing import Protocol
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx2
@@ -14,6 +12,7 @@ import openai
 from aiohttp.http import HttpProcessingError
 
 from clawd.llm.endpoint import Endpoint
+from clawd.llm.proxies import proxy_of
 
 OPENAI = "api.openai.com"
 
@@ -22,7 +21,7 @@ _CONNECTIONS = 1024
 _KEPT_SECONDS = 120
 """An agent's tool may take a minute: the connection is still there for the next call."""
 _AT_ONCE = 65_536
-_HERE = frozenset({"localhost", "127.0.0.1", "::1"})
+_LONG = 1024 * 1024
 
 
 class Lost(Exception):
@@ -100,15 +99,18 @@ class Connections:
         """See ``Wire``."""
         if self._session is None:
             self._session = self._opened()
+        elif self._session.closed:
+            raise Lost("all connections are closed")
         try:
             response = await self._session.post(
                 address,
-                data=body,
+                data=body if len(body) < _LONG else io.BytesIO(body),  # sent in parts
                 headers=headers,
                 allow_redirects=False,
-                proxy=_proxy(address),
+                proxy=proxy_of(address),
             )
-        except (aiohttp.ClientError, OSError) as error:
+        # A host's name that cannot be one is a ValueError.
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             raise Lost(str(error)) from error
         return _Response(response)
 
@@ -147,15 +149,3 @@ class _Response:
 
     def close(self) -> None:
         self._response.release()
-
-
-@functools.lru_cache(maxsize=256)
-def _proxy(address: str) -> str | None:
-    """The proxy that the environment names for it; a model on this machine has none."""
-    parts = urlsplit(address)
-    host = parts.hostname or ""
-    if host in _HERE or proxy_bypass(parts.netloc.rpartition("@")[2]):
-        return None
-    named = getproxies()
-    proxy = named.get(parts.scheme) or named.get("all")
-    return proxy if not proxy or "://" in proxy else f"http://{proxy}"

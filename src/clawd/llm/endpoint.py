@@ -27,7 +27,7 @@ class Endpoint:
         parts = urlsplit(url)
         self.host = parts.netloc.rpartition("@")[2] or url
         self.hostname = parts.hostname or ""
-        self.loopback = _is_loopback(self.hostname)
+        self.loopback = is_loopback(self.hostname)
 
     def shown(self, text: str) -> str:
         """At most 200 characters in one line, printable, with every secret as ``***``."""
@@ -36,8 +36,9 @@ class Endpoint:
         return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
-def _is_loopback(hostname: str) -> bool:
-    if hostname == "localhost":
+def is_loopback(hostname: str) -> bool:
+    """Whether a host is this machine."""
+    if hostname == "localhost" or hostname.endswith(".localhost"):
         return True
     try:
         return ipaddress.ip_address(hostname).is_loopback

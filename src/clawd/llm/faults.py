@@ -32,6 +32,9 @@ _QUOTA_WORDS = ("spend limit", "spending limit", "credit balance", "out of credi
 """A limit on money says so without a code at some providers, and no wait helps against it."""
 
 
+_OF_A_PROXY = frozenset({"ClientProxyConnectionError", "ClientHttpProxyError", "UnusableProxy"})
+
+
 class Fault(Exception):
     """An attempt failed.
 
@@ -61,6 +64,10 @@ def of_status(
     if status == 402 or (status in (400, 403, 429) and _is_quota(code, said)):
         hint = "check the plan and the billing of this provider"
         return Fault(ProviderError("provider_quota", f"{where}: {shown}", hint=hint))
+    if status == 407:
+        text = "the proxy that the environment names for it wants a name and a password"
+        hint = "write them into HTTP_PROXY: http://NAME:PASSWORD@HOST:PORT"
+        return Fault(ProviderError("provider_refused", f"{where}: {text}", hint=hint))
     if status in (401, 403):
         # A refusal of the key may quote it in a form that cannot be recognised: it is not shown.
         reason = "" if status == 401 else f": {shown}"
@@ -129,7 +136,11 @@ def of_connection(error: BaseException, endpoint: Endpoint, patience: Patience) 
     names = {type(cause).__name__ for cause in causes}
     attempts = patience.attempts
     hint = "check the endpoint of the provider template, and the network"
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+    if names & _OF_A_PROXY:
+        said = next(str(cause) for cause in causes if type(cause).__name__ in _OF_A_PROXY)
+        why = f"the proxy that the environment names for it failed: {endpoint.shown(said)}"
+        hint = "check HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY of the daemon's environment"
+    elif any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         why, attempts = "its certificate is not trusted", 1
         hint = "name the file of its authority in SSL_CERT_FILE, in the daemon's environment"
     elif any(isinstance(cause, ssl.SSLError) for cause in causes):
@@ -140,6 +151,8 @@ def of_connection(error: BaseException, endpoint: Endpoint, patience: Patience) 
         why = "the connection was refused: nothing listens there"
         # A server on this machine that is not running will not be in half a second either.
         attempts = 1 if endpoint.loopback else attempts
+    elif "ClientResponseError" in names:
+        why = "what it answered is no HTTP that can be read"
     elif any("Timeout" in name for name in names):
         why = "no connection in time"
     else:

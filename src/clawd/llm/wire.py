@@ -145,8 +145,6 @@ class EventLines:
         for line in lines:
             if line.startswith(b"data:"):
                 found.append(line[5:].strip())
-            elif (
-                line and line.strip() and not line.startswith((b":", b"event:", b"id:", b"retry:"))
-            ):
+            elif line and not line.startswith(_OTHERS) and line.strip():
                 raise ValueError("not a server-sent event")
         return found
