@@ -14,7 +14,7 @@ from tests.faults.shim import Kind, Mode, Shim
 
 from clawd.testing.daemon import RunningDaemon
 from clawd.testing.homes import latest, scripted, write_config
-from clawd.testing.model import Gate, ScriptedModel, call, hang, say, slow
+from clawd.testing.model import Gate, ScriptedModel, call, fail, hang, say, slow
 
 Faulty = Callable[[Path], Shim]
 STOP_SECONDS = 5.0
@@ -95,6 +95,39 @@ async def test_a_stop_that_a_stop_of_the_daemon_cuts_off_is_kept(
         if start == "task":
             (task,) = (await daemon.get("/api/tasks"))["items"]
             assert task["status"] == "cancelled"
+
+
+@pytest.mark.parametrize("end", ["cancelled", "failed"])
+async def test_an_end_that_a_restart_cuts_off_is_told(
+    home: Path, model: ScriptedModel, shim: Faulty, end: str
+) -> None:
+    """R03: restarted while the end of a turn is written, whoever waits for that turn is told."""
+    write_config(home, scripted(model.url, "a"))
+    faulty = shim(home)
+    async with RunningDaemon(home, environ=faulty.environ) as daemon:
+        gate = model.hold("a")
+        if end == "failed":
+            model.script("a", [fail(401)])
+        turn = await daemon.prompt("a", "go")
+        await gate.reached()
+        faulty.control["delay"] = 1_000_000
+        if end == "failed":
+            gate.open()
+        else:
+            await daemon.post("/api/sessions/a/cancel")
+        async with asyncio.timeout(STOP_SECONDS):  # written, and not on the disk yet
+            while turns(home)[turn] != end:
+                await daemon.get("/api/sessions")
+        await daemon.post("/api/sessions/a/restart")
+        faulty.control.rest()
+        gate.open()
+        told = await daemon.until(
+            lambda e: e["event"] == "run_failed" and e["run_id"] == turn, seconds=STOP_SECONDS
+        )
+        wanted = "cancelled" if end == "cancelled" else "provider_auth"
+        assert told["error"]["error"] == wanted
+        assert turns(home)[turn] == end
+        assert await daemon.say("a", "and now?") == "ok"
 
 
 async def test_a_pause_stops_what_is_about_to_begin(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import msgspec
 
@@ -101,14 +102,16 @@ class TurnEnding:
             await self._services.comms.tasks.end(
                 task, "cancelled", reason=f"its turn was stopped by {by}"
             )
-        await self._transcript.change(
-            turn, status="cancelled", ended_at=now(), error=error, usage=usage
-        )
-        if begun and not aside:
-            self._failed(turn, CANCELLED, usage)
-        elif begun or turn.trigger.kind == "schedule":
-            # Not for ``announce``, which is about the turn that runs.
-            self._services.emit(self._failure(turn, CANCELLED, usage))
+
+        def tell() -> None:
+            if begun and not aside:
+                self._failed(turn, CANCELLED, usage)
+            elif begun or turn.trigger.kind == "schedule":
+                # Not for ``announce``, which is about the turn that runs.
+                self._services.emit(self._failure(turn, CANCELLED, usage))
+
+        await self._store(turn, tell, status="cancelled", ended_at=now(), error=error, usage=usage)
+        tell()
 
     async def removed(self, turn: TurnRecord) -> None:
         """The session goes for good: nothing comes of a turn that waits or stands still."""
@@ -257,18 +260,37 @@ class TurnEnding:
         else:
             again = False
         status = "waiting" if again else "failed"
-        turn = await self._transcript.change(
+        usage = run.usage if run else turn.usage
+
+        def cut_off() -> None:
+            # One that waits goes on with its session.
+            self._failed(turn, error.as_json(), usage)
+            if not again:
+                self._services.clock.later(0, lambda: self._services.desk.withdraw(turn=turn.id))
+
+        turn = await self._store(
             turn,
+            cut_off,
             status=status,
-            usage=run.usage if run else turn.usage,
+            usage=usage,
             error=error.as_json(),
             ended_at=None if again else now(),
         )
-        self._failed(turn, error.as_json(), turn.usage)
+        self._failed(turn, error.as_json(), usage)
         if again:
             self._retry_later(turn)
         else:
             await self._services.desk.withdraw(turn=turn.id)
+
+    async def _store(
+        self, turn: TurnRecord, cut_off: Callable[[], object], **fields: Any
+    ) -> TurnRecord:
+        """Store how a turn ended; ``cut_off`` where a cancellation comes meanwhile."""
+        try:
+            return await self._transcript.change(turn, **fields)
+        except asyncio.CancelledError:
+            cut_off()  # it is stored all the same
+            raise
 
     def _retry_later(self, turn: TurnRecord) -> None:
         from_now = min(60.0, 0.5 * 2**turn.attempt)
