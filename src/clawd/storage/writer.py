@@ -22,6 +22,7 @@ from clawd.errors import StorageError
 from clawd.storage.appending import AppendFiles, NotWritten, Written, sync
 from clawd.storage.failures import FULL, check_length, storage_error
 from clawd.storage.files import replace_file
+from clawd.storage.outcomes import Settled, own, settle
 
 MAX_LINE_BYTES = 2 * 2**20
 """The longest line that is stored, its LF included."""
@@ -62,9 +63,6 @@ class _Call:
 
 def _as_it_is(data: bytes) -> bytes:
     return data
-
-
-Settled = list[tuple[asyncio.Future[Any], Any, BaseException | None]]
 
 
 class Writer:
@@ -226,9 +224,30 @@ class Writer:
                 self._commit([group], settled)
             self._do_call(item, settled)
         waiting = list(groups.values())
+        if len(waiting) == 1 and len(waiting[0]) == 1:
+            self._commit_one(waiting[0][0], settled)
+            return settled
         for start in range(0, len(waiting), self._at_once):
             self._commit(waiting[start : start + self._at_once], settled)
         return settled
+
+    def _commit_one(self, item: _Append, settled: Settled) -> None:
+        """Store the line of one caller, who waits for little else, or tell it why not."""
+        failure: BaseException
+        try:
+            written = self._files.write(item.path, item.data)
+            if item.sync:
+                self._files.settle(written, sync(written))
+            else:
+                self._files.leave(written)
+        except NotWritten as refused:
+            failure = storage_error(item.path, refused.failure)
+        except Exception as error:  # noqa: BLE001 - the thread outlives any one file's trouble
+            failure = error
+        else:
+            settled.append((item.done, None, None))
+            return
+        _refuse([item], failure, settled)
 
     def _commit(self, groups: list[list[_Append]], settled: Settled) -> None:
         """Store the lines of all these callers, one write a file, or tell each why not."""
@@ -241,7 +260,7 @@ class Writer:
                 if len(group) > 1 and refused.failure.errno in FULL:
                     # One long line must not take the others with it.
                     for item in group:
-                        self._commit([[item]], settled)
+                        self._commit_one(item, settled)
                 else:
                     _refuse(group, storage_error(group[0].path, refused.failure), settled)
             except Exception as error:  # noqa: BLE001 - the thread outlives any one file's trouble
@@ -306,7 +325,7 @@ class Writer:
         if not settled or self._loop is None:
             return
         try:
-            self._loop.call_soon_threadsafe(_settle, settled)
+            self._loop.call_soon_threadsafe(settle, settled)
         except RuntimeError:
             return  # the loop is closed: nobody waits any more
 
@@ -316,21 +335,4 @@ def _sync_each(files: list[Written]) -> list[OSError | None]:
 
 
 def _refuse(group: list[_Append], failure: BaseException, settled: Settled) -> None:
-    settled += [(item.done, None, _same(failure, item.path)) for item in group]
-
-
-def _same(failure: BaseException, path: str) -> StorageError:
-    """An error of its own for each caller, so that their tracebacks do not mix."""
-    if isinstance(failure, StorageError):
-        return StorageError(failure.code, failure.message, hint=failure.hint, **failure.facts)
-    return StorageError("storage_error", f"{path}: {failure!r}", path=path)
-
-
-def _settle(settled: Settled) -> None:
-    for future, result, failure in settled:
-        if future.done():
-            continue  # its caller was cancelled
-        if failure is None:
-            future.set_result(result)
-        else:
-            future.set_exception(failure)
+    settled += [(item.done, None, own(failure, item.path)) for item in group]
