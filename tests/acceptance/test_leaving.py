@@ -76,3 +76,21 @@ async def test_a_turn_that_waits_for_a_yes_fails_with_its_session(
     await reloaded(daemon, scripted(model.url, "a", "b", b=ASK))
     assert await daemon.say("b", "hello again") == "ok"
     assert len(model.of("b")) == 2
+
+
+async def test_a_session_goes_with_tasks_that_depend_on_each_other(
+    start: Start, model: ScriptedModel
+) -> None:
+    """R03: the end of one ends the next; the session goes all the same."""
+    daemon = await start("a")
+    await daemon.post("/api/sessions", session_id="w", provider_template="scripted")
+    await daemon.post("/api/pause", session="w")
+    first = await daemon.post("/api/tasks", toSession="w", fromSession="a", task="first")
+    then = await daemon.post(
+        "/api/tasks", toSession="w", fromSession="a", task="then", dependsOn=[first["id"]]
+    )
+    await daemon.ask("DELETE", "/api/sessions/w")
+    await daemon.until(lambda e: e["event"] == "session_removed")
+    assert (await daemon.task(first["id"]))["reason"] == "session_removed"
+    assert (await daemon.task(then["id"]))["reason"] == "dependency"
+    assert [s["id"] for s in (await daemon.get("/api/sessions"))["items"]] == ["a"]

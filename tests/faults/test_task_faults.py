@@ -16,6 +16,8 @@ from clawd.testing.model import ScriptedModel, call, say
 
 BACK_SECONDS = 5.0
 """A disk that has room again is noticed within this."""
+RUDE = Path(__file__).with_name("rude")
+"""Sessions that crash, for a daemon that has this on its path."""
 
 
 @pytest.fixture
@@ -133,3 +135,36 @@ async def test_a_task_whose_giver_is_paused_is_there_and_done_once(
         await daemon.idle()
         assert [t["id"] for t in (await daemon.get("/api/tasks"))["items"]] == [task["id"]]
     assert len(model.of("b")) == 1
+
+
+async def test_the_task_of_a_session_that_is_given_up_ends_once_the_disk_takes_that(
+    tmp_path: Path, model: ScriptedModel, shim: Callable[[Path], Shim]
+) -> None:
+    """R03: it crashes three times, and whoever waits for its task is told once there is room."""
+    home = tmp_path / "home"
+    home.mkdir()
+    write_config(home, scripted(model.url, "a", "ending"))
+    faulty = shim(home)
+    board, aside = home / "state/tasks.jsonl", home / "state/aside"
+    async with RunningDaemon(home, environ=faulty.environ | {"PYTHONPATH": str(RUDE)}) as daemon:
+        task = await daemon.post("/api/tasks", toSession="ending", fromSession="a", task="crash")
+        async with asyncio.timeout(BACK_SECONDS):
+            while (await daemon.get(f"/api/tasks/{task['id']}"))["attempt"] < 2:
+                pass
+        faulty.control["delay"] = 300_000
+        async with asyncio.timeout(BACK_SECONDS):
+            while '"attempt":3' not in board.read_text():
+                await daemon.get("/api/sessions")
+        board.rename(aside)
+        board.mkdir()
+        faulty.control.rest()
+        await daemon.until(lambda e: e.get("code") == "session_failed")
+        async with asyncio.timeout(BACK_SECONDS):
+            while (await daemon.get(f"/api/tasks/{task['id']}"))["status"] != "processing":
+                pass
+        board.rmdir()
+        aside.rename(board)
+        async with asyncio.timeout(BACK_SECONDS):
+            ended = await daemon.task(task["id"])
+        assert (ended["status"], ended["reason"]) == ("failed", "session_failed")
+        assert len(await daemon.verdicts(task["id"], "a")) == 1

@@ -116,8 +116,11 @@ class Leaving:
             await comms.settling.hold(name)
             await self._services.desk.dismiss(name)
             for task in comms.board.open_for(worker=name):
+                current = await comms.board.settled(task.id)
+                if current is None or current.final:
+                    continue  # one that it depends on has just been ended
                 error = f"session {name} was removed"
-                await comms.tasks.end(task, "failed", error=error, reason="session_removed")
+                await comms.tasks.end(current, "failed", error=error, reason="session_removed")
             ending = TurnEnding(lambda: session.settings, session.transcript, self._services)
             for turn in list(session.transcript.turns.values()):
                 await ending.removed(turn)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from clawd.comms.mailbox import FILE_NAME as MAILBOX
+from clawd.comms.trying import surely
 from clawd.config.schema import SessionSettings
 from clawd.errors import ClawdError, StorageError
 from clawd.events import Notice
@@ -14,6 +17,8 @@ from clawd.keyring import KeyMissing
 from clawd.sessions.services import Services
 from clawd.sessions.session import Session
 from clawd.storage.files import make_private_folder
+
+log = logging.getLogger("clawd.sessions")
 
 
 class Supervision(Protocol):
@@ -101,12 +106,25 @@ class Opening:
         )
 
     async def _end_work(self, session: Session) -> None:
-        """Whoever waits for what it was doing is told that nothing will come of it."""
-        comms = self._services.comms
+        """Whoever waits for what it was doing is told that nothing will come of it.
+
+        Be it later, when the disk refuses that; not when somebody has restarted it meanwhile.
+        """
+        comms, clock = self._services.comms, self._services.clock
+
+        async def end(task_id: str) -> None:
+            current = await comms.board.settled(task_id)
+            parked = comms.host.status(session.id) == "failed"
+            if current is not None and not current.final and parked:
+                error = f"session {session.id} crashed: {session.failed}"
+                await comms.tasks.end(current, "failed", error=error, reason="session_failed")
+
+        def refused(error: ClawdError) -> None:
+            log.warning("a task of %s, which is parked, does not end yet: %s", session.id, error)
+
         for task in comms.board.open_for(worker=session.id):
             if task.status == "processing":
-                error = f"session {session.id} crashed: {session.failed}"
-                await comms.tasks.end(task, "failed", error=error, reason="session_failed")
+                await surely(clock, partial(end, task.id), refused)
 
     def _key(self, settings: SessionSettings) -> None:
         """Without a key, a session that wants its content sealed neither reads nor writes."""
