@@ -94,3 +94,26 @@ async def test_a_session_goes_with_tasks_that_depend_on_each_other(
     assert (await daemon.task(first["id"]))["reason"] == "session_removed"
     assert (await daemon.task(then["id"]))["reason"] == "dependency"
     assert [s["id"] for s in (await daemon.get("/api/sessions"))["items"]] == ["a"]
+
+
+@pytest.mark.parametrize("moved", [False, True])
+async def test_a_restart_does_not_cut_off_the_turn_of_a_session_that_goes(
+    start: Start, model: ScriptedModel, moved: bool
+) -> None:
+    """R03: refused, it leaves the turn the time that it was promised."""
+    gate = model.hold("b")
+    daemon = await start("a", "b")
+    turn = await daemon.prompt("b", "take your time")
+    await gate.reached()
+    config = read_config(daemon)
+    if moved:
+        config["sessions"]["b"]["workspace"] = "elsewhere/b"
+    else:
+        del config["sessions"]["b"]
+    await reloaded(daemon, config)
+    with pytest.raises(ApiError) as refused:
+        await daemon.post("/api/sessions/b/restart")
+    assert refused.value.http == (409 if moved else 404)
+    gate.open()
+    assert await daemon.ended(turn) == "ok"
+    assert len(model.of("b")) == 1

@@ -274,6 +274,8 @@ class SessionManager:
                 raise Refused(
                     "disabled", f"session {session_id} is disabled", hint="enable it in config.json"
                 )
+            if session.leaves is not None:
+                raise session.leaves()  # the turn that it is in has its time
             await self._supervision.stop(session_id)
             if session.failed:
                 self._services.bus.unregister(session_id)
