@@ -132,9 +132,9 @@ class Settling:
             return
         await self._post.store(_about(message, "notice", text))
 
-    async def hold(self, owner: str) -> None:
-        """A session is removed: its mail is kept, and whoever sent it or waits for it is told."""
-        why = f"is held: session {owner} was removed"
+    async def hold(self, owner: str, gone: str = "was removed") -> None:
+        """A session goes: its mail is kept, and whoever sent it or waits for it is told."""
+        why = f"is held: session {owner} {gone}"
         waiting = [m for m in self._post.box(owner).all() if m.waits and m.state != "held"]
         for message in waiting:
             await self.give_back(message, why)
@@ -143,7 +143,7 @@ class Settling:
         await self._post.mark(
             [m for m in self._post.current(waiting) if m.waits],
             state="held",
-            reason=f"session {owner} was removed",
+            reason=f"session {owner} {gone}",
         )
 
     def resume(self) -> None:

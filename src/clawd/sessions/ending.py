@@ -113,10 +113,10 @@ class TurnEnding:
         await self._store(turn, tell, status="cancelled", ended_at=now(), error=error, usage=usage)
         tell()
 
-    async def removed(self, turn: TurnRecord) -> None:
-        """The session goes for good: nothing comes of a turn that waits or stands still."""
-        text = f"session {self._settings().id} was removed"
-        error = {"error": "session_removed", "message": text}
+    async def left(self, turn: TurnRecord, code: str, text: str) -> None:
+        """The session goes: nothing comes of a turn that waits or stands still."""
+        await self._services.desk.withdraw(turn=turn.id)
+        error = {"error": code, "message": text}
         await self._transcript.change(turn, status="failed", ended_at=now(), error=error)
         self._services.emit(self._failure(turn, error, turn.usage))
 

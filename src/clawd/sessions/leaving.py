@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from clawd.comms.directory import Entry
@@ -112,23 +113,27 @@ class Leaving:
         self._served_no_more.add(name)
         await self._supervision.stop(name)
         self._services.bus.unregister(name)
+        gone = "moved to another workspace" if moved else "was removed"
+        code, text = "session_moves" if moved else "session_removed", f"session {name} {gone}"
         if not moved:
-            await comms.settling.hold(name)
             await self._services.desk.dismiss(name)
             for task in comms.board.open_for(worker=name):
                 current = await comms.board.settled(task.id)
                 if current is None or current.final:
                     continue  # one that it depends on has just been ended
-                error = f"session {name} was removed"
-                await comms.tasks.end(current, "failed", error=error, reason="session_removed")
+                await comms.tasks.end(current, "failed", error=text, reason=code)
+        files = [session.workspace / file for file in (MAILBOX, TRANSCRIPT)]
+        # What waits in files that were moved along by hand goes on in the new place.
+        if not moved or await asyncio.to_thread(lambda: any(f.exists() for f in files)):
             ending = TurnEnding(lambda: session.settings, session.transcript, self._services)
             for turn in list(session.transcript.turns.values()):
-                await ending.removed(turn)
+                await ending.left(turn, code, text)
+            await comms.settling.hold(name, gone)
+        if not moved:
             self._discovery.went(self._entry(session.settings))
         comms.post.close(name)
         del self._sessions[name]
         await self._settle()
-        files = (session.workspace / file for file in (MAILBOX, TRANSCRIPT))
         await self._services.writer.release(*files)
         if not moved:
             self._services.emit(SessionRemoved(session=name))

@@ -127,6 +127,7 @@ class SessionManager:
                 if current is None:
                     problems = await asyncio.to_thread(self._open, settings)
                     self._opening.start(self._sessions[session_id])
+                    await self._opening.wake(session_id)
                     self._services.emit(SessionCreated(session=session_id, name=settings.name))
                     self._discovery.came(self._entry(settings))
                     changes += [f"session {session_id} added", *problems]

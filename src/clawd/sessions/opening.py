@@ -90,6 +90,9 @@ class Opening:
         comms = self._services.comms
         comms.post.wake_all(session_id)
         for task in comms.board.open_for(worker=session_id):
+            for part in comms.board.children(task.id):
+                if part.final:  # its verdict may be in the mail of another workspace
+                    await comms.tasks.verdicts.announce(part)
             await comms.tasks.go_on(task)
 
     def park(self, session: Session, why: str) -> None:
