@@ -224,25 +224,28 @@ class SessionManager:
             finished(folder)
             self._open(settings, record.created_by)
 
+        def begin(opened: asyncio.Future[None]) -> None:
+            if opened.cancelled() or opened.exception() is not None:
+                return
+            self._opening.start(self._sessions[settings.id])
+            self._services.emit(
+                SessionCreated(
+                    session=settings.id,
+                    trace=record.lineage.trace if record.lineage else "",
+                    name=settings.name,
+                    created_by=record.created_by,
+                )
+            )
+            self._discovery.came(self._entry(settings))
+
         opening = asyncio.get_running_loop().run_in_executor(None, open_)
+        # However often the caller is cancelled; before it learns that the session is open.
+        opening.add_done_callback(begin)
         try:
             await asyncio.shield(opening)
         except asyncio.CancelledError:
             await asyncio.wait([opening])
             raise
-        finally:
-            if opening.done() and opening.exception() is None:
-                self._opening.start(self._sessions[settings.id])
-                trace = record.lineage.trace if record.lineage else ""
-                self._services.emit(
-                    SessionCreated(
-                        session=settings.id,
-                        trace=trace,
-                        name=settings.name,
-                        created_by=record.created_by,
-                    )
-                )
-                self._discovery.came(self._entry(settings))
 
     # What only the operator can do.
 
