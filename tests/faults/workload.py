@@ -46,6 +46,8 @@ class Workload:
         self._changed = asyncio.Condition()
         self._left = 0
         self.enough = asyncio.Event()
+        self.hears = True
+        """Whether anybody is left to hear what is acknowledged."""
         for name in SESSIONS:
             model.rule(name, self._answer)
 
@@ -66,6 +68,7 @@ class Workload:
         """Work until so many more acknowledgements have come, or the daemon dies."""
         self._left = promises
         self.enough.clear()
+        self.hears = True
         async with asyncio.TaskGroup() as group:
             for work in (
                 *[self._send] * 6, *[self._send_as_session] * 4, *[self._send_by_tool] * 3,
@@ -87,7 +90,7 @@ class Workload:
                         return
 
     def _promised(self, kind: dict[str, str], key: str, text: str) -> None:
-        if key in kind:
+        if key in kind or not self.hears:
             return
         kind[key] = text
         self._left -= 1
