@@ -60,7 +60,8 @@ class Hasty:
         async def run() -> None:
             await what()
 
-        self.pauses.append(seconds)
+        if seconds:  # what is done at once waits for nothing
+            self.pauses.append(seconds)
         self._group.create_task(run())
 
 
