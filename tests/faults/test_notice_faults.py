@@ -16,6 +16,13 @@ from clawd.testing.model import ScriptedModel
 
 BACK_SECONDS = 5.0
 """A disk that has room again is noticed within this."""
+GUARD = "guard_sends_per_minute"
+
+
+def kept(file: Path) -> list[str]:
+    """The codes in the file, but for what a busy machine has the daemon say of itself."""
+    found = [notice["code"] for notice in latest(file)] if file.exists() else []
+    return [code for code in found if code != "loop_blocked"]
 
 
 @pytest.mark.parametrize("end", ["kill", "stop"])
@@ -30,19 +37,19 @@ async def test_what_was_told_on_a_full_disk_is_known_after_a_restart(
     async with RunningDaemon(home, environ=faulty.environ) as daemon:
         faulty.control.strike(1, Mode.ERROR, errno.ENOSPC, kinds=Kind.WRITE, again=True)
         answer = await daemon.tool("a", "send_message_to_session", target_session="b", message="!")
-        assert answer["error"] == "guard_sends_per_minute"
+        assert answer["error"] == GUARD
         async with asyncio.timeout(BACK_SECONDS):
             while not faulty.control["fired"]:
                 await daemon.get("/api/status")
         faulty.control.rest()
         if end == "kill":
             async with asyncio.timeout(BACK_SECONDS):
-                while not (file.exists() and file.stat().st_size):
+                while not kept(file):
                     await daemon.get("/api/status")
             await daemon.kill()
         else:
             await daemon.stop()
-        assert [kept["code"] for kept in latest(file)] == ["guard_sends_per_minute"]
+        assert kept(file) == [GUARD]
         await daemon.start()
         told = [n["code"] for n in (await daemon.get("/api/status"))["notices"]]
-        assert told == ["guard_sends_per_minute"]
+        assert [code for code in told if code != "loop_blocked"] == [GUARD]
